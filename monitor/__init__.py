@@ -1,0 +1,1 @@
+"""GPS and telematics anomaly monitor for cargo security in transit."""

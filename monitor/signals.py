@@ -1,0 +1,103 @@
+"""Signals: what a detector says of an episode, and how the log of them is ordered and written.
+
+A *signal* says that a condition held over `[since, until]` and reached its limit `at` (DESIGN §5.5). Its `until` is None while it is
+open. `decided` values are the event times of the fixes or deadlines that caused its raise and its latest change; a rewind to F
+discards exactly what was decided after F. Instants are whole milliseconds since 1970 UTC.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One episode that reached its limit, as it stands after the fixes known so far."""
+
+    kind: str
+    carrier: str
+    vehicle: str
+    place: str | None
+    route: str | None
+    trip: str | None
+    since: int
+    """ms; the beginning of the condition."""
+    at: int
+    """ms; when the limit was reached."""
+    until: int | None
+    """ms; the end of the condition, None while it is open."""
+    presumed: bool
+    """Whether silence, not a fix, reached the limit."""
+    lon: float
+    lat: float
+    """Degrees: the position at `since`; of a stop, its centroid."""
+    measure: float
+    limit: float
+    unit: str
+    """The unit of measure and limit: s, m or min."""
+    severity: str
+    """note, warning or critical."""
+    raised: int
+    """ms; decided time of the raise."""
+    decided: int
+    """ms; decided time of the latest change."""
+    closed: bool
+    """Whether no later fix, but for a late one, can change it any more."""
+
+
+def log_order(signal: Signal) -> tuple[int, str, str, str, int, str, str]:
+    """The order of the signal log: at, carrier, vehicle, kind, since, place, route."""
+    return (signal.at, signal.carrier, signal.vehicle, signal.kind, signal.since, signal.place or "", signal.route or "")
+
+
+def instant(text: str) -> int:
+    """Milliseconds of an RFC 3339 time with a zone.
+
+    Raises
+    ------
+    ValueError
+        If the text is not such a time, or has no zone.
+    """
+    value = datetime.fromisoformat(text)
+    if value.tzinfo is None:
+        raise ValueError(text)
+    return (value - EPOCH) // timedelta(milliseconds=1)
+
+
+def timestamp(ms: int) -> str:
+    """RFC 3339 in UTC with milliseconds and Z."""
+    return (EPOCH + timedelta(milliseconds=ms)).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+
+
+def log_line(signal: Signal) -> str:
+    """One line of the signal log: a JSON object with the fields of the replay contract, in its order."""
+    return json.dumps(
+        {
+            "kind": signal.kind,
+            "vehicle": signal.vehicle,
+            "carrier": signal.carrier,
+            "since": timestamp(signal.since),
+            "at": timestamp(signal.at),
+            "until": None if signal.until is None else timestamp(signal.until),
+            "place": signal.place,
+            "route": signal.route,
+            "lon": round(signal.lon, 6),
+            "lat": round(signal.lat, 6),
+            "measure": round(signal.measure, 3),
+            "limit": round(signal.limit, 3),
+            "unit": signal.unit,
+            "presumed": signal.presumed,
+        },
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )
+
+
+def log_lines(signals: Iterable[Signal]) -> list[str]:
+    """The signal log, sorted."""
+    return [log_line(signal) for signal in sorted(signals, key=log_order)]

@@ -1,0 +1,9 @@
+"""The part of numba that the project uses, typed (numba ships no annotations)."""
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+def njit(*, cache: bool = ..., nogil: bool = ..., boundscheck: bool = ...) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
