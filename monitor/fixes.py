@@ -21,6 +21,8 @@ import numpy.typing as npt
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
+I32 = npt.NDArray[np.int32]
+I8 = npt.NDArray[np.int8]
 Bool = npt.NDArray[np.bool_]
 Times = npt.NDArray[np.datetime64]
 

@@ -171,7 +171,9 @@ class Listener:
     max_packet_bytes: int = _number(262_144, 1024, 268_435_455, "a larger packet closes its connection")
     max_connections: int = _number(20_000, 1, 1_000_000, "one more is refused")
     connect_timeout: timedelta = _duration("10s", "1s", "5m", "time for a client to finish its CONNECT")
-    keepalive_max: timedelta = _duration("20m", "10s", "18h", "longest keep-alive granted (MQTT 5 is told; older clients that ask more are held to it)")
+    keepalive_max: timedelta = _duration(
+        "20m", "10s", "18h", "longest keep-alive granted (MQTT 5 is told; older clients that ask more are held to it)"
+    )
     receive_maximum: int = _number(1000, 1, 65535, "unacknowledged QoS 1 messages a client may have under way")
     send_buffer_bytes: int = _number(1_048_576, 4096, 268_435_455, "a client that does not read this much is closed")
 
@@ -182,7 +184,9 @@ class Broker:
 
     host: str = _text("127.0.0.1", "address of the broker")
     port: int = _number(1883, 1, 65535, "TCP port of the broker")
-    client_id: str = _text("telematics-monitor", "fixed client id; the broker keeps the session under it", pattern=r"[\w.:-]{1,64}")
+    client_id: str = _text(
+        "telematics-monitor", "fixed client id; the broker keeps the session under it", pattern=r"[\w.:-]{1,64}"
+    )
     username: str = _text("", "user name, empty for none")
     password_file: str = _text("", "file whose first line is the password; empty for none")
     topic: str = _text("telematics/v1/+/+/fix", "topic filter to subscribe to")
@@ -250,7 +254,9 @@ class Settings:
     ingest: Ingest = _section(Ingest, "")
     store: Store = _section(Store, "")
     alerts: Alerts = _section(Alerts, "")
-    load: Overrides = field(default_factory=lambda: _overrides(LOAD_DEFAULTS), metadata={"doc": "limits that differ for a load class"})
+    load: Overrides = field(
+        default_factory=lambda: _overrides(LOAD_DEFAULTS), metadata={"doc": "limits that differ for a load class"}
+    )
     carrier: Overrides = field(default_factory=dict, metadata={"doc": "limits that differ for a carrier"})
 
     def limits(self, carrier: str, load: str) -> Detectors:
@@ -260,7 +266,6 @@ class Settings:
             changed = {name: dataclasses.replace(getattr(detectors, name), **values) for name, values in said.items()}
             detectors = dataclasses.replace(detectors, **changed)
         return detectors
-
 
 
 @dataclass(frozen=True)
@@ -389,7 +394,9 @@ class _Reader:
                 parameters = {item.name: item for item in dataclasses.fields(getattr(Detectors(), name))}
                 self.unknown(said, list(parameters), f"{prefix}{name}.")
                 out[name] = {
-                    key: self.value(parameters[key], value, f"{prefix}{name}.{key}") for key, value in said.items() if key in parameters
+                    key: self.value(parameters[key], value, f"{prefix}{name}.{key}")
+                    for key, value in said.items()
+                    if key in parameters
                 }
         return out
 

@@ -11,6 +11,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -101,3 +103,34 @@ def log_line(signal: Signal) -> str:
 def log_lines(signals: Iterable[Signal]) -> list[str]:
     """The signal log, sorted."""
     return [log_line(signal) for signal in sorted(signals, key=log_order)]
+
+
+class ChangeKind(StrEnum):
+    """What a delivery did to the signal log."""
+
+    RAISED = "raised"
+    REVISED = "revised"
+    CLEARED = "cleared"
+    MEASURED = "measured"  # only its measure or its centroid grew
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of the signal log: what, of which stored signal, and the signal as it now stands (of a withdrawn one, as it stood)."""
+
+    what: ChangeKind
+    id: int | None
+    """The store's id; None for a raised one until it is stored."""
+    signal: Signal
+    late_by: int = 0
+    """ms between `at` and when we learned of it."""
+    reason: str = ""
+    """Why it was revised or withdrawn."""
+
+
+class StoredSignal(NamedTuple):
+    """A signal with the store's id for it."""
+
+    id: int
+    signal: Signal

@@ -1,0 +1,281 @@
+"""Handling: what follows from news and from people, inside one transaction each.
+
+    process       the delivery's changes of the signal log: incidents folded, runs started and stopped, notices written
+    tick          the runs that are due: the next step rung, the step after it planned
+    acknowledge   a person has it: the ringing stops in the same transaction
+    resolve       a person says what it was: it is over
+
+Whatever happens to an incident is one entry of the journal, `incident.WHAT`, with the incident's number: together they are its
+timeline. No notice is written after an acknowledgement unless graver or new things open the incident again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from monitor.alerts import escalation, incident
+from monitor.alerts.contacts import Contact, Contacts
+from monitor.alerts.escalation import Ring, Run, RunState
+from monitor.alerts.fold import fold
+from monitor.alerts.incident import MACHINE, Incident, IncidentChange, State, What
+from monitor.alerts.notice import Notice, Occasion, Outlook, write
+from monitor.alerts.policies import Policies
+from monitor.alerts.whereabouts import Landmark, Surroundings
+from monitor.errors import MonitorError
+from monitor.settings import Alerts, Settings, milliseconds
+from monitor.signals import Change, ChangeKind
+from monitor.store import alerts_store, notices_store
+from monitor.store.store import Store
+from monitor.store.transaction import Transaction
+
+RUNS_A_TICK = 500
+TELLING = {What.CLEARED: Occasion.CLEARED, What.ALL_WITHDRAWN: Occasion.WITHDRAWN}
+"""What is told, once, to those who were rung, while the incident is in nobody's hands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the handling of incidents goes by: limits, who is rung for what, and the words of places."""
+
+    alerts: Alerts
+    policies: Policies
+    contacts: Contacts
+    surroundings: Surroundings
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        policies: Policies,
+        contacts: Contacts,
+        landmarks: Sequence[Landmark] = (),
+        names: Mapping[str, str] | None = None,
+    ) -> Desk:
+        """The desk of a configuration; `names` are those of places and routes by id."""
+        return cls(settings.alerts, policies, contacts, Surroundings(ZoneInfo(settings.timezone), tuple(landmarks), names))
+
+
+class Call(NamedTuple):
+    """One round of notices: on what occasion, which of the incident's rounds, and why."""
+
+    occasion: Occasion
+    version: int
+    why: str
+
+
+class Entry(NamedTuple):
+    """An incident with its escalation, None where it never had one."""
+
+    incident: Incident
+    run: Run | None
+
+
+def process(transaction: Transaction, changes: Sequence[Change], now: int, desk: Desk) -> list[Incident]:
+    """What a delivery's changes, already stored, do to incidents, runs and notices; the incidents that changed come back."""
+    news = [change for change in changes if change.what is not ChangeKind.MEASURED]
+    if not news:
+        return []
+    known = alerts_store.incidents_for(transaction, news, now, milliseconds(desk.alerts.reopen))
+    return [_settle(transaction, change, now, desk).incident for change in fold(known, news, now, desk.alerts)]
+
+
+def tick(transaction: Transaction, now: int, desk: Desk) -> int:
+    """Ring what is due at `now`: one step of each run; returns how many runs rang."""
+    runs = alerts_store.due_runs(transaction, now, RUNS_A_TICK)
+    incidents = alerts_store.find_incidents(transaction, [run.incident for run in runs])
+    return sum(_advance(transaction, run, incidents[run.incident], now, desk, Occasion.RAISED) for run in runs)
+
+
+def acknowledge(store: Store, number: int, by: str, now: int) -> Incident:
+    """A named person takes an incident: it rings no more.
+
+    Raises
+    ------
+    MonitorError
+        If there is no such incident, it is not open, or nobody is named.
+    """
+    with store.begin() as transaction:
+        change = incident.acknowledge(_existing(transaction, number), by, now)
+        return _taken(transaction, change, f"acknowledged by {by.strip()} before it was sent", by.strip(), now)
+
+
+def resolve(store: Store, number: int, by: str, outcome: str, why: str, now: int) -> Incident:
+    """A named person ends an incident with what it turned out to be.
+
+    Raises
+    ------
+    MonitorError
+        If there is no such incident, it is resolved already, nobody is named, the outcome is unknown or a reason is missing.
+    """
+    with store.begin() as transaction:
+        change = incident.resolve(_existing(transaction, number), by, outcome, why, now)
+        return _taken(transaction, change, f"resolved by {by.strip()} before it was sent", by.strip(), now)
+
+
+def list_incidents(store: Store, limit: int | None = None) -> list[Entry]:
+    """The incidents that need somebody, the most urgent first; with a limit, the newest of any state instead."""
+    with store.read() as transaction:
+        return entries(transaction, limit)
+
+
+def entries(transaction: Transaction, limit: int | None = None) -> list[Entry]:
+    """As `list_incidents`, within a transaction."""
+    found = alerts_store.unresolved(transaction) if limit is None else alerts_store.latest(transaction, limit)
+    runs = alerts_store.find_runs(transaction, [each.id for each in found])
+    return sorted((Entry(each, runs.get(each.id)) for each in found), key=urgency)
+
+
+def urgency(entry: Entry) -> tuple[int, int, int, int]:
+    """The order people work in: unhandled before handled, the gravest first, the condition that holds first, the oldest first."""
+    each = entry.incident
+    states = (State.OPEN, State.ACKNOWLEDGED, State.RESOLVED)
+    return states.index(each.state), -incident.SEVERITIES.index(each.severity), int(each.cleared is not None), each.opened
+
+
+def outlook(run: Run | None, contacts: Contacts) -> Outlook:
+    """What a run will do next."""
+    if run is None or run.next_at is None or run.state is not RunState.RUNNING:
+        return Outlook(None)
+    names = [contact.name for contact in _reachable(run.policy.steps[run.step].contacts, contacts)]
+    return Outlook(run.next_at, tuple(names))
+
+
+def _existing(transaction: Transaction, number: int) -> Incident:
+    found = alerts_store.find_incident(transaction, number)
+    if found is None:
+        raise MonitorError(f"there is no incident {number}; `monitor incidents` lists them")
+    return found
+
+
+def _taken(transaction: Transaction, change: IncidentChange, why: str, by: str, now: int) -> Incident:
+    """Store what a person did: the incident, its run stopped, what waits to be sent suppressed, the journal."""
+    saved = alerts_store.save_incident(transaction, change.after)
+    _record(transaction, change, saved, by, now)
+    run = alerts_store.find_run(transaction, saved.id)
+    if run is not None and run.state is RunState.RUNNING:
+        alerts_store.save_run(transaction, escalation.stop(run))
+    notices_store.suppress_waiting(transaction, saved.id, why)
+    return saved
+
+
+def _settle(transaction: Transaction, change: IncidentChange, now: int, desk: Desk) -> Entry:
+    """Store a folded change and let the ringing follow it."""
+    saved = alerts_store.save_incident(transaction, change.after)
+    _record(transaction, change, saved, MACHINE, now)
+    run = alerts_store.find_run(transaction, saved.id)
+    occasion = _start_of(change)
+    if saved.state is State.OPEN and occasion is not None:
+        policy = desk.policies.of(saved.carrier, saved.severity)
+        run = escalation.start(saved.id, policy, now, run)
+        alerts_store.save_run(transaction, run)
+        _advance(transaction, run, saved, now, desk, occasion)
+    elif saved.state is State.OPEN:
+        _tell(transaction, change, saved, run, now, desk)
+    elif occasion is not None:
+        _write_down(transaction, saved, run, now, desk, occasion)
+    elif run is not None and run.state is RunState.RUNNING:
+        alerts_store.save_run(transaction, escalation.stop(run))
+    return Entry(saved, run)
+
+
+def _start_of(change: IncidentChange) -> Occasion | None:
+    """Why the ringing starts (again), if it does."""
+    for what, occasion in (
+        (What.OPENED, Occasion.RAISED),
+        (What.REOPENED, Occasion.REOPENED),
+        (What.SEVERITY_RAISED, Occasion.SEVERITY),
+    ):
+        if change.said(what):
+            return occasion
+    return None
+
+
+def _advance(transaction: Transaction, run: Run, each: Incident, now: int, desk: Desk, occasion: Occasion) -> bool:
+    """Take a run one step on if it is due, writing what it rings."""
+    rings, after = escalation.due(run, each, now)
+    if after != run:
+        alerts_store.save_run(transaction, after)
+    for ring in rings:
+        first = ring.step == 0 and not (ring.loops and len(run.policy.steps) == 1)
+        why = f"policy {run.policy.name}, step {ring.step + 1}" + (f", repeat {ring.loops}" if ring.loops else "")
+        call = Call(occasion if first else Occasion.REPEAT, ring.version, why)
+        _notify(transaction, each, _reachable(ring.contacts, desk.contacts), call, after, now, desk)
+    return bool(rings)
+
+
+def _tell(transaction: Transaction, change: IncidentChange, each: Incident, run: Run | None, now: int, desk: Desk) -> None:
+    """Tell those who were rung that the condition ended or that late data took it back; the ringing goes on."""
+    for what, occasion in TELLING.items():
+        if change.said(what):
+            names = notices_store.told_contacts(transaction, each.id)
+            told = [desk.contacts[name] for name in names if name in desk.contacts]
+            call = Call(occasion, each.version, f"they were told of it; now it is {what}")
+            _notify(transaction, each, told, call, run, now, desk)
+
+
+def _write_down(transaction: Transaction, each: Incident, run: Run | None, now: int, desk: Desk, occasion: Occasion) -> None:
+    """A note that began and ended in one delivery is written down once, and rings nobody."""
+    policy = desk.policies.of(each.carrier, each.severity)
+    ring = Ring(policy.steps[0].contacts, 0, 0, run.version + 1 if run is not None else 1)
+    alerts_store.save_run(transaction, Run(each.id, policy, 0, None, state=RunState.EXHAUSTED, version=ring.version))
+    contacts = _reachable(ring.contacts, desk.contacts)
+    _notify(transaction, each, contacts, Call(occasion, ring.version, f"policy {policy.name}, already over"), None, now, desk)
+
+
+def _reachable(names: Sequence[str], contacts: Contacts) -> list[Contact]:
+    """The contacts of a step that there still are; all of dispatch where none is left, so that nothing goes silent."""
+    known = [contacts[name] for name in names if name in contacts and contacts[name].channels]
+    return known or [contact for contact in contacts.values() if contact.role == "dispatch" and contact.channels]
+
+
+def _notify(
+    transaction: Transaction,
+    each: Incident,
+    contacts: Sequence[Contact],
+    call: Call,
+    run: Run | None,
+    now: int,
+    desk: Desk,
+) -> None:
+    """Write one notice for each way to reach each contact, under a key that another attempt at writing it shares."""
+    ahead = outlook(run, desk.contacts)
+    for contact in contacts:
+        text = write(call.occasion, each, ahead, desk.surroundings, contact.language, ring=ahead.at is not None)
+        for number, reach in enumerate(contact.channels, 1):
+            key = f"{each.id}-{call.occasion}-{call.version}-{contact.id}-{number}"
+            notice = Notice(
+                id=0,
+                incident=each.id,
+                key=key,
+                occasion=call.occasion,
+                severity=each.severity,
+                contact=contact.id,
+                channel=reach.channel,
+                address=reach.address,
+                language=contact.language,
+                subject=text.subject,
+                body=text.body,
+                created=now,
+                why=call.why,
+            )
+            if notices_store.add_notice(transaction, notice, now):
+                body = {"incident": each.id, "key": key, "contact": contact.id, "channel": reach.channel, "why": call.why}
+                transaction.record(MACHINE, "notice.queued", body, now)
+
+
+def _record(transaction: Transaction, change: IncidentChange, saved: Incident, actor: str, now: int) -> None:
+    """Enter everything that happened to an incident into the journal."""
+    for event in change.events:
+        body = {
+            "incident": saved.id,
+            "carrier": saved.carrier,
+            "vehicle": saved.vehicle,
+            "severity": saved.severity,
+            "state": str(saved.state),
+            "signal": event.signal,
+            "why": event.why,
+        }
+        transaction.record(actor, f"incident.{event.what}", body, now)

@@ -1,0 +1,236 @@
+"""Episodes: the one run-length primitive that all detectors share.
+
+A detector *watches*: for fixes and subjects it says whether a condition shows, keeps (says nothing either way), lapses or ends, since
+when it holds, and under which limit. From that this module makes episodes: raised once the condition has reached its limit, cleared
+when a fix shows that it no longer holds, carried in Memory between batches.
+
+Reaching a limit: a fix shows the condition at or after `since + limit`. `at` is the later of `since + limit`, the first fix judged
+under that limit and, where several fixes are asked for, the last of these; once set it stays.
+Presumption: where the last fix showed the condition and the vehicle has been silent since for its allowance, `at` is the later of
+the limit and the end of that allowance: the deadline. A deadline fires before any later fix, and at the horizon; a fix at the very
+instant of a deadline comes first.
+`until` is what the watch says, and if that precedes `at`, the fix that showed the end. A condition that began after the last fix
+that showed an episode is another one; one that lapsed and shows again, having begun before, is the same.
+Shapes: M observations sorted by (row, subject, time), E episodes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monitor.compiled import kernel
+from monitor.fixes import F64, I8, I32, I64
+from monitor.motion import NONE
+
+SHOWS, KEEPS, LAPSES, ENDS = 1, 0, -1, -2
+
+EPISODE = np.dtype(
+    [
+        ("row", "i4"),
+        ("kind", "i1"),  # index into the registry of detectors
+        ("severity", "i1"),
+        ("presumed", "?"),
+        ("shows", "?"),  # whether the last fix showed it
+        ("subject", "i4"),  # what it is about beside the vehicle: a place code, or -1
+        ("place", "i4"),
+        ("route", "i4"),
+        ("trip", "i4"),  # codes, -1 for none
+        ("count", "i4"),  # fixes that showed it
+        ("since", "i8"),
+        ("judged", "i8"),
+        ("limit", "i8"),
+        ("shown", "i8"),
+        ("deadline", "i8"),
+        ("at", "i8"),
+        ("until", "i8"),
+        ("raised", "i8"),
+        ("decided", "i8"),  # ms; NONE
+        ("worst", "f8"),
+        ("bound", "f8"),  # the largest measure, and what it is compared with
+        ("lon", "f8"),
+        ("lat", "f8"),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """M observations of one detector, sorted by (row, subject, time). Instants are ms or NONE, codes -1 for none."""
+
+    row: I32
+    subject: I32
+    time: I64
+    allowance: I64
+    """ms of silence after this fix that presumes nothing."""
+    shows: I8
+    """SHOWS, KEEPS, LAPSES (the same condition may show again) or ENDS."""
+    since: I64
+    """The beginning of the condition the fix speaks of; NONE: that of the episode, or its first showing fix."""
+    judged: I64
+    """The first fix judged under this limit; NONE: known from the observations alone."""
+    limit: I64
+    """ms."""
+    end: I64
+    """Where it lapses or ends: what `until` is to be; NONE: the last fix that showed it."""
+    measure: F64
+    bound: F64
+    place: I32
+    route: I32
+    trip: I32
+    severity: I8
+    lon: F64
+    lat: F64
+    least_count: int = 1
+    """Fixes that must show it before it is raised."""
+    moving: bool = False
+    """Whether place, route, trip and severity follow the observations until the raise, and the position always."""
+
+
+Columns = tuple[I32, I32, I64, I64, I8, I64, I64, I64, I64]
+Details = tuple[F64, F64, I32, I32, I32, I8, F64, F64]
+
+
+def run(
+    kind: int, watch: Watch, carried: npt.NDArray[np.void], horizon: I64
+) -> tuple[npt.NDArray[np.void], npt.NDArray[np.void]]:
+    """Advance the episodes of one detector; gives those to carry on, and those that ended after they were raised.
+
+    `carried` (E,) EPISODE of this kind, sorted by (row, subject); `horizon` (R,) ms: deadlines at or before it fire once the
+    observations are through. Inputs are not modified.
+    """
+    columns = (
+        watch.row,
+        watch.subject,
+        watch.time,
+        watch.allowance,
+        watch.shows,
+        watch.since,
+        watch.judged,
+        watch.limit,
+        watch.end,
+    )
+    details = (watch.measure, watch.bound, watch.place, watch.route, watch.trip, watch.severity, watch.lon, watch.lat)
+    kept, ended = _run(kind, columns, details, watch.least_count, watch.moving, carried)
+    due = (kept["deadline"] != NONE) & (kept["deadline"] <= horizon[kept["row"]])
+    for name in ("at", "raised", "decided"):
+        kept[name][due] = kept["deadline"][due]
+    kept["presumed"][due], kept["deadline"][due] = True, NONE
+    return kept, ended
+
+
+@kernel
+def _run(
+    kind: int, columns: Columns, details: Details, least_count: int, moving: bool, carried: npt.NDArray[np.void]
+) -> tuple[npt.NDArray[np.void], npt.NDArray[np.void]]:
+    row, subject, time = columns[0], columns[1], columns[2]
+    kept, ended = np.empty(len(carried) + 16, EPISODE), np.empty(16, EPISODE)
+    n, m, c, j = 0, 0, 0, 0
+    while j < len(row) or c < len(carried):
+        if n == len(kept):
+            kept = _longer(kept)
+        e = kept[n]
+        earlier = c < len(carried) and (j == len(row) or (carried[c]["row"], carried[c]["subject"]) <= (row[j], subject[j]))
+        if earlier:
+            kept[n] = carried[c]
+            c += 1
+            if j == len(row) or e["row"] != row[j] or e["subject"] != subject[j]:
+                n += 1
+                continue
+        alive, first = earlier, j
+        while j < len(row) and row[j] == row[first] and subject[j] == subject[first]:
+            if alive and e["deadline"] != NONE and e["deadline"] < time[j]:
+                _presume(e)
+            shows, since = columns[4][j], columns[5][j]
+            if alive and (shows == ENDS or (since != NONE and since > e["shown"])):
+                _clear(e, time[j], columns[8][j])
+                if e["at"] != NONE:
+                    if m == len(ended):
+                        ended = _longer(ended)
+                    ended[m] = e
+                    m += 1
+                alive = False
+            if not alive and shows == SHOWS:
+                _begin(e, kind, j, columns, details)
+                alive = True
+            if alive:
+                _observe(e, j, columns, details, least_count, moving)
+            j += 1
+        n += alive
+    return kept[:n].copy(), ended[:m].copy()
+
+
+@kernel
+def _longer(values: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+    out = np.empty(2 * len(values), EPISODE)
+    out[: len(values)] = values
+    return out
+
+
+@kernel
+def _presume(e: Any) -> None:
+    """Silence has reached the limit."""
+    e["at"] = e["raised"] = e["decided"] = e["deadline"]
+    e["presumed"], e["deadline"] = True, NONE
+
+
+@kernel
+def _clear(e: Any, time: int, end: int) -> None:
+    """The condition is over, as the fix at `time` showed; of one never raised nothing is left to say."""
+    e["shows"], e["deadline"] = False, NONE
+    if e["at"] != NONE and e["until"] == NONE:
+        until = e["shown"] if end == NONE else end
+        e["until"], e["decided"] = (until if until >= e["at"] else time), time
+
+
+@kernel
+def _begin(e: Any, kind: int, j: int, columns: Columns, details: Details) -> None:
+    row, subject, time, _, _, since, _, _, _ = columns
+    measure, bound, place, route, trip, severity, lon, lat = details
+    e["row"], e["kind"], e["subject"], e["severity"] = row[j], kind, subject[j], severity[j]
+    e["presumed"], e["shows"], e["count"], e["limit"], e["judged"] = False, False, 0, -1, NONE
+    e["since"] = time[j] if since[j] == NONE else since[j]
+    e["shown"] = e["deadline"] = e["at"] = e["until"] = e["raised"] = e["decided"] = NONE
+    e["place"], e["route"], e["trip"] = place[j], route[j], trip[j]
+    e["worst"], e["bound"], e["lon"], e["lat"] = measure[j], bound[j], lon[j], lat[j]
+
+
+@kernel
+def _observe(e: Any, j: int, columns: Columns, details: Details, least_count: int, moving: bool) -> None:
+    """Tell an episode of one fix that shows, keeps or lapses it."""
+    _, _, time, allowance, shows, _, judged, limit, end = columns
+    measure, bound, place, route, trip, severity, lon, lat = details
+    t = time[j]
+    e["deadline"], e["shows"] = NONE, shows[j] == SHOWS
+    if moving and lon[j] == lon[j]:
+        e["lon"], e["lat"] = lon[j], lat[j]
+    if shows[j] == LAPSES:
+        _clear(e, t, end[j])
+    if shows[j] != SHOWS:
+        return
+    if e["until"] != NONE:
+        e["until"], e["decided"] = NONE, t
+    e["count"], e["shown"] = e["count"] + 1, t
+    e["worst"] = max(e["worst"], measure[j])
+    if e["at"] != NONE:
+        return
+    if moving:
+        e["place"], e["route"], e["trip"] = place[j], route[j], trip[j]
+        e["severity"], e["bound"] = severity[j], bound[j]
+    if limit[j] != e["limit"]:
+        e["judged"] = e["since"] if e["limit"] < 0 else t
+        e["limit"] = limit[j]
+        if judged[j] != NONE:
+            e["judged"] = max(e["since"], judged[j])
+    if e["count"] == least_count:
+        e["judged"] = max(e["judged"], t) if least_count > 1 else e["judged"]
+    if e["count"] < least_count:
+        return
+    ready = max(e["since"] + e["limit"], e["judged"])
+    if t >= ready:
+        e["at"], e["raised"], e["decided"] = ready, t, t
+    else:
+        e["deadline"] = max(ready, t + allowance[j])

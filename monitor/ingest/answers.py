@@ -1,0 +1,80 @@
+"""MQTT 3.1.1 and 5 packets, written: what a server answers.
+
+Source: OASIS MQTT 3.1.1 (2014) and MQTT 5.0 (2019), chapter 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from monitor.ingest.fields import Reason
+from monitor.ingest.packets import V5, Kind
+
+PINGRESP = b"\xd0\x00"
+PUBACK_HEAD = b"\x40\x02"
+RETURN_CODES: Mapping[Reason, int] = {
+    Reason.SUCCESS: 0,
+    Reason.UNSUPPORTED_VERSION: 1,
+    Reason.CLIENT_ID_INVALID: 2,
+    Reason.SERVER_UNAVAILABLE: 3,
+    Reason.BAD_CREDENTIALS: 4,
+    Reason.NOT_AUTHORIZED: 5,
+}
+"""What MQTT 3.1.1 can say in a CONNACK; for any other reason it closes without one."""
+WIDTHS: Mapping[int, int] = {0x11: 4, 0x13: 2, 0x21: 2, 0x24: 1, 0x27: 4, 0x29: 1, 0x2A: 1}
+"""Properties of CONNACK that are integers, and their bytes; the rest are texts."""
+
+
+def packet(kind: Kind, body: bytes) -> bytes:
+    """A whole packet with no flags."""
+    return bytes([kind << 4]) + varint(len(body)) + body
+
+
+def varint(value: int) -> bytes:
+    """Seven bits a byte, the lowest first."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def connack(version: int, reason: Reason, properties: Mapping[int, int | str] | None = None) -> bytes:
+    """Answer a CONNECT; no session is ever present. Empty where MQTT 3.1.1 has no code for the reason."""
+    if version != V5:
+        code = RETURN_CODES.get(reason)
+        return b"" if code is None else packet(Kind.CONNACK, bytes([0, code]))
+    block = b"".join(_property(identifier, value) for identifier, value in (properties or {}).items())
+    return packet(Kind.CONNACK, bytes([0, reason]) + varint(len(block)) + block)
+
+
+def _property(identifier: int, value: int | str) -> bytes:
+    if isinstance(value, int):
+        return bytes([identifier]) + value.to_bytes(WIDTHS[identifier], "big")
+    raw = value.encode()
+    return bytes([identifier]) + len(raw).to_bytes(2, "big") + raw
+
+
+def pubacks(receipts: Sequence[bytes]) -> bytes:
+    """Answer many PUBLISH packets in one piece; a receipt is a packet id (two bytes), a third byte is the reason of a refusal."""
+    if sum(map(len, receipts)) == 2 * len(receipts):
+        return PUBACK_HEAD + PUBACK_HEAD.join(receipts)
+    return b"".join(bytes([0x40, len(receipt)]) + receipt for receipt in receipts)
+
+
+def suback(version: int, packet_id: bytes, codes: Sequence[int]) -> bytes:
+    """Answer a SUBSCRIBE: for each filter the QoS granted, or a reason (MQTT 3.1.1 knows only 0x80 for it)."""
+    if version == V5:
+        return packet(Kind.SUBACK, packet_id + b"\0" + bytes(codes))
+    return packet(Kind.SUBACK, packet_id + bytes(min(code, 0x80) for code in codes))
+
+
+def unsuback(version: int, packet_id: bytes, count: int) -> bytes:
+    """Answer an UNSUBSCRIBE of `count` filters."""
+    return packet(Kind.UNSUBACK, packet_id + (b"\0" + bytes(count) if version == V5 else b""))
+
+
+def disconnect(version: int, reason: Reason) -> bytes:
+    """Tell the client why it is closed; empty for MQTT 3.1.1, whose servers just close."""
+    return packet(Kind.DISCONNECT, bytes([reason])) if version == V5 else b""

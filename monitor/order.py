@@ -1,0 +1,150 @@
+"""Order: which fixes of a vehicle are used, its own report interval, and what counts as a gap.
+
+Definitions
+    Of several positions at one time the one of the lowest digest is used. A *jump* implies more than a given speed from the last used
+    fix; it takes no part, but the second jump within five positioned fixes does and becomes the reference.
+    A vehicle's *own interval* is the lower median of its last five intervals between used fixes, a default before there are three.
+    A *gap* is a silence longer than ten minutes and than three own intervals; the automaton of stops does not see imprecise fixes,
+    so that for it the silence runs between those it sees.
+Shapes: N fixes, R vehicles.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from monitor.compiled import kernel
+from monitor.fixes import F64, I64, Bool
+from monitor.geodesy import distance_m
+from monitor.motion import NONE
+from monitor.settings import Order, milliseconds
+
+INTERVALS = 5
+ENOUGH = 3
+WINDOW = 5
+
+ORDER = np.dtype(
+    [
+        ("frontier", "i8"),  # the newest time processed, a fix's or a fired deadline's
+        ("last", "i8"),  # the last used fix
+        ("precise", "i8"),  # the last used fix that the automaton saw
+        ("intervals", "i8", INTERVALS),
+        ("known", "i8"),  # how many intervals there ever were
+        ("since_jump", "i8"),  # positioned fixes since the last jump that was dropped; 0: none in the window
+        ("lon", "f8"),
+        ("lat", "f8"),  # the last used fix
+    ]
+)
+
+
+class Used(NamedTuple):
+    """The used fixes among N, and what their order says."""
+
+    fix: I64
+    allowance: I64
+    """ms of silence after it that presume nothing."""
+    gap: Bool
+    """Whether a gap came before it, for the automaton of stops; only where it is precise."""
+
+
+def unseen(vehicles: int) -> npt.NDArray[np.void]:
+    """(R,) ORDER of vehicles never seen."""
+    state = np.zeros(vehicles, ORDER)
+    state["frontier"] = state["last"] = state["precise"] = NONE
+    return state
+
+
+def order(
+    state: npt.NDArray[np.void], bounds: I64, time: I64, lon: F64, lat: F64, positioned: Bool, precise: Bool, settings: Order
+) -> Used:
+    """Choose the used fixes of R vehicles; `state` (R,) ORDER is advanced in place, the other inputs are not modified.
+
+    Vehicle r has the fixes `bounds[r]` to `bounds[r + 1]`, sorted by (time, digest); `time` ms, `lon`, `lat` degrees.
+    """
+    rules = (
+        settings.jump_mps,
+        milliseconds(settings.first_interval),
+        milliseconds(settings.gap),
+        milliseconds(settings.allowance),
+    )
+    memory = (state["frontier"], state["last"], state["precise"], state["intervals"], state["known"], state["since_jump"])
+    return Used(*_run(*memory, state["lon"], state["lat"], bounds, time, lon, lat, positioned, precise, rules))
+
+
+@kernel
+def _run(
+    frontier: I64,
+    last: I64,
+    last_precise: I64,
+    intervals: I64,
+    known: I64,
+    since_jump: I64,
+    last_lon: F64,
+    last_lat: F64,
+    bounds: I64,
+    time: I64,
+    lon: F64,
+    lat: F64,
+    positioned: Bool,
+    precise: Bool,
+    rules: tuple[float, int, int, int],
+) -> tuple[I64, I64, Bool]:
+    jump_mps, first_interval, gap_floor, allowance_floor = rules
+    used, allowance, gap, n = np.empty(len(time), np.int64), np.empty(len(time), np.int64), np.zeros(len(time), np.bool_), 0
+    for r in range(len(bounds) - 1):
+        own = _own_interval(intervals[r], known[r], first_interval)
+        taken = NONE  # the time at which a position was looked at last
+        for i in range(bounds[r], bounds[r + 1]):
+            t = time[i]
+            frontier[r] = max(frontier[r], t)
+            if not positioned[i] or t == taken:
+                continue
+            taken = t
+            if last[r] != NONE:
+                if _dropped(since_jump, r, distance_m(last_lon[r], last_lat[r], lon[i], lat[i]), t - last[r], jump_mps):
+                    continue
+                intervals[r, known[r] % INTERVALS] = t - last[r]
+                known[r] += 1
+            if precise[i]:
+                gap[n] = last_precise[r] != NONE and t - last_precise[r] > max(gap_floor, 3 * own)
+                last_precise[r] = t
+            last[r], last_lon[r], last_lat[r] = t, lon[i], lat[i]
+            own = _own_interval(intervals[r], known[r], first_interval)
+            used[n], allowance[n] = i, max(allowance_floor, 3 * own)
+            n += 1
+    return used[:n].copy(), allowance[:n].copy(), gap[:n].copy()
+
+
+@kernel
+def _dropped(since_jump: I64, r: int, metres: float, elapsed_ms: int, jump_mps: float) -> bool:
+    """Whether a position is a jump that takes no part; keeps count of the fixes since the last one."""
+    if since_jump[r] > 0:
+        since_jump[r] += 1
+        if since_jump[r] > WINDOW:
+            since_jump[r] = 0
+    if metres <= jump_mps * max(1.0, elapsed_ms / 1000.0):
+        return False
+    if since_jump[r] > 0:
+        since_jump[r] = 0
+        return False
+    since_jump[r] = 1
+    return True
+
+
+@kernel
+def _own_interval(intervals: I64, known: int, first_interval: int) -> int:
+    """The lower median of the last five intervals, ms."""
+    count = min(known, INTERVALS)
+    if count < ENOUGH:
+        return first_interval
+    for candidate in intervals[:count]:
+        below, equal = 0, 0
+        for other in intervals[:count]:
+            below += other < candidate
+            equal += other == candidate
+        if below <= (count - 1) // 2 < below + equal:
+            return int(candidate)
+    return first_interval

@@ -1,0 +1,162 @@
+"""The pure core: what fixes say, given the world and what is remembered. Order, locate, move, detect.
+
+`step` takes the rows of some vehicles, their new fixes and a horizon, and gives the rows as they then are and every signal that may
+have changed. It reads no clock and keeps nothing: state is a value, time an argument. Cutting a stream anywhere changes nothing.
+Shapes: R rows (vehicles), N fixes, S seen fixes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from monitor import episodes, stops
+from monitor.detectors import DETECTORS
+from monitor.detectors.watching import SEVERITIES
+from monitor.episodes import EPISODE
+from monitor.fixes import I32, I64, FixBatch, VehicleId
+from monitor.motion import MOTION, NONE
+from monitor.order import ORDER, order, unseen
+from monitor.scene import Scene
+from monitor.signals import Signal
+from monitor.staging import JUDGED, stage
+from monitor.staging import unseen as unjudged
+from monitor.stops import Stop
+from monitor.visits import VISIT
+from monitor.world import World
+
+STOPS = len(DETECTORS)
+"""The kind under which every stop, authorized or not, is followed beside the detectors' kinds."""
+
+ROW = np.dtype([("order", ORDER), ("motion", MOTION), ("judged", JUDGED)])
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All that is remembered of R vehicles: a value."""
+
+    vehicles: tuple[VehicleId, ...]
+    code: I32
+    """(R,) their codes in this process, ascending."""
+    state: npt.NDArray[np.void]
+    """(R,) ROW."""
+    visits: npt.NDArray[np.void]
+    """VISIT, sorted by row: those under way."""
+    episodes: npt.NDArray[np.void]
+    """EPISODE, sorted by (kind, row, subject): those not over."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step found."""
+
+    rows: Rows
+    signals: list[Signal]
+    """Every raised signal that is open, or ended within this step."""
+    stops: list[Stop]
+    """Every stop that ended within this step."""
+    faults: tuple[str, ...] = ()
+    """Detectors that broke, and on what: they said nothing in this step."""
+
+
+def fresh(vehicles: Sequence[VehicleId], code: I32) -> Rows:
+    """Rows of vehicles never seen."""
+    state = np.zeros(len(vehicles), ROW)
+    state["order"] = unseen(len(vehicles))
+    state["judged"] = unjudged(len(vehicles))
+    return Rows(tuple(vehicles), code, state, np.empty(0, VISIT), np.empty(0, EPISODE))
+
+
+def step(rows: Rows, fixes: FixBatch, horizon: I64, world: World) -> Outcome:
+    """Take N fixes of these vehicles, each newer than its row's frontier, then fire the deadlines up to `horizon` ((R,) ms).
+
+    Neither `rows` nor `fixes` is modified.
+    """
+    state = rows.state.copy()
+    row = np.searchsorted(rows.code, fixes.vehicle).astype(np.int32)
+    bounds = np.searchsorted(row, np.arange(len(state) + 1)).astype(np.int64)
+    used = order(
+        state["order"],
+        bounds,
+        fixes.time.view(np.int64),
+        fixes.lon,
+        fixes.lat,
+        fixes.positioned,
+        fixes.precise,
+        world.settings.order,
+    )
+    scene, visits = stage(rows.vehicles, state, rows.visits, world, fixes, row, used)
+    carried, ended, faults = _episodes(rows.episodes, scene, horizon)
+    fired = carried["raised"][carried["presumed"]]
+    np.maximum.at(state["order"]["frontier"], carried["row"][carried["presumed"]], fired)
+    after = replace(rows, state=state, visits=visits, episodes=carried)
+    raised = np.concatenate([ended[ended["kind"] != STOPS], carried[(carried["at"] != NONE) & (carried["kind"] != STOPS)]])
+    closed = np.arange(len(raised)) < np.count_nonzero(ended["kind"] != STOPS)
+    signals = [_signal(after, episode, world, closed=bool(over)) for episode, over in zip(raised, closed, strict=True)]
+    return Outcome(after, signals, stops_of(after, ended, world), faults)
+
+
+def _episodes(
+    before: npt.NDArray[np.void], scene: Scene, horizon: I64
+) -> tuple[npt.NDArray[np.void], npt.NDArray[np.void], tuple[str, ...]]:
+    """Run every detector, and the stops; gives the episodes to carry on, those that ended, and the faults."""
+    kept, ended, faults = [], [], []
+    for kind, detector in enumerate(DETECTORS):
+        carried = before[before["kind"] == kind]
+        try:
+            on, over = episodes.run(kind, detector.watch(scene), carried, horizon)
+        except Exception as error:  # noqa: BLE001 - the one place where a broken detector is caught, so that the others go on
+            on, over = carried, carried[:0]
+            faults.append(f"{detector.KIND}: {type(error).__name__}: {error}")
+        kept.append(on)
+        ended.append(over)
+    on, over = episodes.run(STOPS, stops.watch(scene), before[before["kind"] == STOPS], horizon)
+    return np.concatenate([*kept, on]), np.concatenate([*ended, over]), tuple(faults)
+
+
+def stops_of(rows: Rows, ended: npt.NDArray[np.void], world: World) -> list[Stop]:
+    """The stops among some episodes."""
+    return [
+        Stop(
+            rows.vehicles[e["row"]],
+            int(e["since"]),
+            int(e["shown"]),
+            float(e["lon"]),
+            float(e["lat"]),
+            None if e["place"] < 0 else world.atlas.places[e["place"]].id,
+            bool(e["worst"] == 0),
+            int(max(e["decided"], e["shown"])),
+        )
+        for e in ended[ended["kind"] == STOPS]
+    ]
+
+
+def _signal(rows: Rows, e: np.void, world: World, *, closed: bool) -> Signal:
+    """One raised episode as a signal."""
+    vehicle, detector = rows.vehicles[e["row"]], DETECTORS[e["kind"]]
+    until = None if e["until"] == NONE else int(e["until"])
+    lasted = (until if until is not None else max(int(e["shown"]), int(e["at"]))) - int(e["since"])
+    return Signal(
+        kind=detector.KIND,
+        carrier=vehicle.carrier,
+        vehicle=vehicle.vehicle,
+        place=None if e["place"] < 0 else world.atlas.places[e["place"]].id,
+        route=None if e["route"] < 0 else world.atlas.routes[e["route"]].id,
+        trip=None if e["trip"] < 0 else world.trips.all[e["trip"]].id,
+        since=int(e["since"]),
+        at=int(e["at"]),
+        until=until,
+        presumed=bool(e["presumed"]),
+        lon=float(e["lon"]),
+        lat=float(e["lat"]),
+        measure=lasted / 1000.0 if detector.UNIT == "s" else float(e["worst"]),
+        limit=float(e["bound"]),
+        unit=detector.UNIT,
+        severity=SEVERITIES[e["severity"]],
+        raised=int(e["raised"]),
+        decided=int(e["decided"]),
+        closed=closed,
+    )

@@ -1,0 +1,155 @@
+"""Incidents and escalation runs as rows: what `monitor.alerts` thinks in values, kept inside one transaction of the store.
+
+An incident is saved with its links to signals; the signals themselves are the signal log's rows, so that a loaded incident always
+shows them as they stand. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, insert, or_, select, tuple_, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from monitor.alerts.escalation import Policy, Run, RunState
+from monitor.alerts.incident import FOREVER, Incident, Link, Member, State
+from monitor.signals import Change
+from monitor.store.codec import SIGNAL_FIELDS, signal_from_row
+from monitor.store.schema import escalation_run, incident, incident_signal, signal
+from monitor.store.transaction import Transaction
+
+KEPT = tuple(
+    name for name in (item.name for item in dataclasses.fields(Incident)) if name not in ("id", "members", "cleared", "state")
+)
+"""The fields of an incident that are columns under the same name and as they are."""
+
+
+def incidents_for(transaction: Transaction, changes: Sequence[Change], now: int, reopen: int) -> list[Incident]:
+    """What folding these needs: the vehicles' incidents unresolved or resolved within `reopen` ms, and those of the signals."""
+    vehicles = sorted({(change.signal.carrier, change.signal.vehicle) for change in changes})
+    recent = or_(incident.c.state != State.RESOLVED, incident.c.resolved_at >= now - reopen)
+    known = [change.id for change in changes if change.id is not None]
+    holding = select(incident_signal.c.incident_id).where(incident_signal.c.signal_id.in_(known))
+    theirs = tuple_(incident.c.carrier, incident.c.vehicle).in_(vehicles) & recent
+    return _load(transaction, or_(theirs, incident.c.id.in_(holding)))
+
+
+def find_incident(transaction: Transaction, number: int) -> Incident | None:
+    """One incident by its id; None if there is none."""
+    found = _load(transaction, incident.c.id == number)
+    return found[0] if found else None
+
+
+def find_incidents(transaction: Transaction, numbers: Iterable[int]) -> dict[int, Incident]:
+    """Incidents by id."""
+    return {found.id: found for found in _load(transaction, incident.c.id.in_(list(numbers)))}
+
+
+def unresolved(transaction: Transaction) -> list[Incident]:
+    """Every incident that still needs somebody, by id."""
+    return _load(transaction, incident.c.state != State.RESOLVED)
+
+
+def latest(transaction: Transaction, limit: int) -> list[Incident]:
+    """The newest incidents of any state, by id."""
+    newest = select(incident.c.id).order_by(incident.c.id.desc()).limit(limit)
+    return _load(transaction, incident.c.id.in_(newest))
+
+
+def save_incident(transaction: Transaction, value: Incident) -> Incident:
+    """Store an incident with its links; the same comes back, with an id if it had none."""
+    end = value.span[1]
+    row: dict[str, Any] = {name: getattr(value, name) for name in KEPT}
+    row |= {
+        "state": str(value.state),
+        "clear": value.cleared is not None,
+        "cleared_at": value.cleared,
+        "until": None if end == FOREVER else end,
+    }
+    if value.id < 0:
+        given = transaction.connection.execute(insert(incident).values(row).returning(incident.c.id)).scalar_one()
+        value = dataclasses.replace(value, id=given)
+    else:
+        transaction.connection.execute(update(incident).where(incident.c.id == value.id).values(row))
+    links = [{"incident_id": value.id, "signal_id": member.id, "link": str(member.link)} for member in value.members]
+    transaction.connection.execute(upsert(incident_signal).on_conflict_do_nothing(), links)
+    return value
+
+
+def find_run(transaction: Transaction, number: int) -> Run | None:
+    """The escalation of one incident; None if it never had one."""
+    return find_runs(transaction, [number]).get(number)
+
+
+def find_runs(transaction: Transaction, numbers: Iterable[int]) -> dict[int, Run]:
+    """The escalations of incidents, by incident."""
+    rows = transaction.connection.execute(select(escalation_run).where(escalation_run.c.incident_id.in_(list(numbers))))
+    return {row.incident_id: _run(row) for row in rows}
+
+
+def due_runs(transaction: Transaction, now: int, limit: int) -> list[Run]:
+    """The escalations that have something to do at `now`, the longest due first."""
+    query = select(escalation_run).where(escalation_run.c.state == RunState.RUNNING, escalation_run.c.next_at <= now)
+    return [_run(row) for row in transaction.connection.execute(query.order_by(escalation_run.c.next_at).limit(limit))]
+
+
+def save_run(transaction: Transaction, run: Run) -> None:
+    """Store an escalation over the incident's earlier one."""
+    row = {
+        "incident_id": run.incident,
+        "policy": run.policy.as_json(),
+        "step": run.step,
+        "next_at": run.next_at,
+        "loops": run.loops,
+        "state": str(run.state),
+        "version": run.version,
+    }
+    query = upsert(escalation_run).values(row)
+    transaction.connection.execute(query.on_conflict_do_update(index_elements=["incident_id"], set_=row))
+
+
+def _run(row: Row[Any]) -> Run:
+    policy = Policy.from_json(row.policy)
+    return Run(row.incident_id, policy, row.step, row.next_at, row.loops, RunState(row.state), row.version)
+
+
+def _load(transaction: Transaction, condition: ColumnElement[bool]) -> list[Incident]:
+    rows = transaction.connection.execute(select(incident).where(condition).order_by(incident.c.id)).all()
+    members = _members(transaction, [(row.id, row.carrier, row.vehicle) for row in rows])
+    return [
+        Incident(
+            id=row.id,
+            members=tuple(members[row.id]),
+            cleared=row.cleared_at,
+            state=State(row.state),
+            **{name: row._mapping[name] for name in KEPT},
+        )
+        for row in rows
+    ]
+
+
+def _members(transaction: Transaction, incidents: Sequence[tuple[int, str, str]]) -> dict[int, list[Member]]:
+    """The signals of incidents given as (id, carrier, vehicle), in the order they came."""
+    whose = {number: (carrier, vehicle) for number, carrier, vehicle in incidents}
+    out: dict[int, list[Member]] = defaultdict(list)
+    columns = [signal.c[name] for name in SIGNAL_FIELDS]
+    query = (
+        select(
+            incident_signal.c.incident_id,
+            incident_signal.c.link,
+            signal.c.id,
+            signal.c.state,
+            signal.c.withdrawn_reason,
+            *columns,
+        )
+        .join_from(incident_signal, signal)
+        .where(incident_signal.c.incident_id.in_(list(whose)))
+        .order_by(incident_signal.c.incident_id, signal.c.id)
+    )
+    for number, link, known, state, reason, *values in transaction.connection.execute(query):
+        gone = (reason or "withdrawn") if state == "withdrawn" else None
+        out[number].append(Member(known, signal_from_row(*whose[number], values, state), Link(link), gone))
+    return out

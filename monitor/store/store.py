@@ -1,0 +1,210 @@
+"""The database: opened, migrated, and handed out one transaction at a time.
+
+SQLite in WAL mode: readers never wait for the writer, and a commit is on the disk when it returns (synchronous FULL). Every
+writing transaction begins IMMEDIATE, because one that reads first and then writes is refused at once when another process wrote
+meanwhile, however long it was told to wait. Writers of this process queue on a lock of our own, which wakes the next one at once;
+those of other processes wait in the database for `busy_timeout`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+
+from monitor.errors import ConfigurationError, StoreError
+from monitor.fixes import VehicleId
+from monitor.settings import format_duration
+from monitor.store import migrations
+from monitor.store.schema import REVISION
+from monitor.store.transaction import Transaction
+
+ALLOWED = "sqlite:///PATH, a file of this machine"
+
+FAULTS = {
+    "is locked": "another program has held it locked for {patience}: end that program, or raise store.busy_timeout",
+    "not a database": "is not a database; name another file in store.url, or move this one away",
+    "malformed": "is damaged; restore it from a copy",
+    "unable to open": "cannot be opened; store.url must name a file that may be read and written",
+    "readonly": "may not be written",
+    "is full": "the disk is full",
+    "disk I/O error": "the disk fails to read or write",
+}
+"""What the database's own words mean to a person."""
+
+
+class Store:
+    """One database, for any number of threads: one writes at a time, all may read."""
+
+    def __init__(self, file: Path, busy_timeout: timedelta) -> None:
+        self.file = file
+        self._patience = busy_timeout
+        self._writing = _engine(file, busy_timeout, "BEGIN IMMEDIATE")
+        self._reading = _engine(file, busy_timeout, "BEGIN")
+        self._turn = threading.Lock()
+        self._known: dict[VehicleId, int] = {}
+
+    @classmethod
+    def open(cls, url: str, busy_timeout: timedelta) -> Store:
+        """Open the database of `url`, make it if there is none, and bring it to this release's schema.
+
+        Raises
+        ------
+        ConfigurationError
+            If `url` is not one that this release can use.
+        StoreError
+            If the file cannot be used: one line that says what to do.
+        """
+        file = _file_of(url)
+        _usable(file)
+        store = cls(file, busy_timeout)
+        try:
+            store._prepare()
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @contextmanager
+    def begin(self) -> Iterator[Transaction]:
+        """Write: all of it is on the disk once this is left, or none of it if it is left by an exception.
+
+        Raises
+        ------
+        StoreError
+            If the database stays locked for longer than `busy_timeout`, or cannot be written.
+        """
+        if not self._turn.acquire(timeout=self._patience.total_seconds()):
+            raise StoreError(f"{self.file}: this program's own writers waited for each other for {self._waited}")
+        try:
+            with self._explained(), self._writing.connect() as connection, connection.begin():
+                transaction = Transaction(connection, self._known)
+                yield transaction
+            self._known.update(transaction.met)
+        finally:
+            self._turn.release()
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """Read one instant of the database, whatever is written meanwhile; writing is refused.
+
+        Raises
+        ------
+        StoreError
+            If the database cannot be read.
+        """
+        with self._explained(), self._reading.connect() as connection, connection.begin():
+            yield Transaction(connection, self._known)
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._reading.dispose()
+        self._writing.dispose()
+
+    @property
+    def _waited(self) -> str:
+        return format_duration(self._patience)
+
+    def _prepare(self) -> None:
+        with self.read() as transaction:
+            found = self._accepted(transaction)
+        with self._explained():
+            _set_write_ahead(self._writing)
+        if found != REVISION:
+            with self.begin() as transaction:  # another process may have been faster: look again under the lock
+                if self._accepted(transaction) != REVISION:
+                    migrations.upgrade(transaction.connection)
+
+    def _accepted(self, transaction: Transaction) -> str | None:
+        """The revision of the database, if this release can go on from it."""
+        found = migrations.revision_of(transaction.connection)
+        if found is None and not migrations.is_empty(transaction.connection):
+            raise StoreError(f"{self.file}: is a database of another program; name another file in store.url")
+        if found not in (None, REVISION) and found not in migrations.revisions():
+            raise StoreError(
+                f"{self.file}: was made by a newer release of the monitor (schema {found}; this one knows {REVISION}); "
+                "install that release, or name another file in store.url"
+            )
+        return found
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn the driver's words about the file into one line; a broken constraint is a fault of ours and stays as it is."""
+        try:
+            yield
+        except IntegrityError:
+            raise
+        except DBAPIError as error:
+            said = str(error.orig)
+            meaning = next((text for word, text in FAULTS.items() if word in said), said)
+            raise StoreError(f"{self.file}: {meaning.format(patience=self._waited)}") from error
+
+
+def _file_of(url: str) -> Path:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigurationError([f"store.url = {url!r}: allowed is {ALLOWED}"]) from None
+    plain = parsed.drivername in ("sqlite", "sqlite+pysqlite") and not (parsed.query or parsed.host)
+    if not plain or not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
+        raise ConfigurationError([f"store.url = {parsed.render_as_string()!r}: allowed is {ALLOWED}"])
+    return Path(parsed.database)
+
+
+def _usable(file: Path) -> None:
+    """Make the folder if need be; find out early what the database would say less clearly."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise StoreError(f"{file.parent}: is not a folder; store.url must name a file in one") from None
+    except OSError as error:
+        raise StoreError(f"{file.parent}: the folder of the database cannot be made: {error.strerror}") from None
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        raise StoreError(f"{file.parent}: the folder of the database may not be written")
+    if file.is_dir():
+        raise StoreError(f"{file}: is a folder; store.url must name a file")
+    if file.exists() and not os.access(file, os.R_OK | os.W_OK):
+        raise StoreError(f"{file}: may not be read and written")
+
+
+def _engine(file: Path, busy_timeout: timedelta, begin: str) -> Engine:
+    """Connections whose transactions begin as we say, not as the driver thinks."""
+    writes = begin != "BEGIN"
+    engine = create_engine(
+        f"sqlite:///{file}",
+        connect_args={"timeout": busy_timeout.total_seconds(), "check_same_thread": False},
+        pool_size=1 if writes else 5,
+        max_overflow=0 if writes else 20,
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver begins nothing by itself
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA query_only = {'OFF' if writes else 'ON'}")
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _set_write_ahead(engine: Engine) -> None:
+    """WAL is a property of the file; it can only be set outside of transactions."""
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.fetchall()  # the mode changes only once the answer is read
+    finally:
+        connection.close()

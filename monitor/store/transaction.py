@@ -1,0 +1,262 @@
+"""One transaction: everything that is stored or read inside it is there whole, or not at all.
+
+A writing transaction holds the database's one write lock from its beginning; a reading one sees a single instant of the database
+(both are opened by `store.Store`). The hot inserts and look-ups are SQL text with raw tuples, much faster than dictionaries, and
+lists of keys travel as one JSON parameter, so that their number has no limit.
+Shapes: N fixes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from monitor.errors import StoreError
+from monitor.fixes import Bool, FixBatch, Fleet, Reject, VehicleId, arranged
+from monitor.signals import Change, ChangeKind, Signal, StoredSignal, log_order
+from monitor.store import journal
+from monitor.store.codec import (
+    FIX_COLUMNS,
+    INSERT_FIX,
+    SIGNAL_FIELDS,
+    encodable,
+    fix_rows,
+    fixes_from_rows,
+    milliseconds_of,
+    signal_from_row,
+    signal_values,
+)
+from monitor.store.schema import signal as signal_table
+from monitor.store.schema import vehicle as vehicle_table
+
+PRESENT = """
+SELECT asked.key FROM json_each(?) AS asked CROSS JOIN fix AS f ON f.vehicle_id = json_extract(asked.value, '$[0]')
+AND f.time = json_extract(asked.value, '$[1]') AND f.digest = json_extract(asked.value, '$[2]')
+"""
+FIXES_OF = f"""
+SELECT ?, {FIX_COLUMNS} FROM fix AS f WHERE f.vehicle_id = ? AND f.time > ? AND f.time <= ? ORDER BY f.time, f.digest
+"""  # noqa: S608 (the names of columns, from this program)
+FIXES_BETWEEN = f"""
+SELECT f.vehicle_id, {FIX_COLUMNS} FROM vehicle AS v CROSS JOIN fix AS f ON f.vehicle_id = v.id AND f.time >= ? AND f.time < ?
+"""  # noqa: S608 (likewise)
+EVER = (-(2**63), 2**63 - 1)
+"""Before and after every instant."""
+
+INSERT_REJECT = "INSERT INTO reject (received, carrier, vehicle, topic, reason, payload) VALUES (?, ?, ?, ?, ?, ?)"
+
+SAVE_CHECKPOINT = (
+    "INSERT INTO checkpoint (vehicle_id, frontier, body) VALUES (?, ?, ?) "
+    "ON CONFLICT (vehicle_id, frontier) DO UPDATE SET body = excluded.body"
+)
+CHECKPOINT_BEFORE = "SELECT frontier, body FROM checkpoint WHERE vehicle_id = ? AND frontier < ? ORDER BY frontier DESC LIMIT 1"
+NEWEST_CHECKPOINTS = """
+SELECT v.carrier, v.name, c.frontier, c.body FROM vehicle AS v CROSS JOIN checkpoint AS c ON c.vehicle_id = v.id
+AND c.frontier = (SELECT max(newest.frontier) FROM checkpoint AS newest WHERE newest.vehicle_id = v.id)
+"""
+PRUNE_CHECKPOINTS = """
+DELETE FROM checkpoint WHERE vehicle_id = ? AND frontier <
+(SELECT max(kept.frontier) FROM checkpoint AS kept WHERE kept.vehicle_id = ? AND kept.frontier <= ?)
+"""
+
+_READ = ", ".join(f's."{name}"' for name in SIGNAL_FIELDS)
+SIGNALS_FROM = f"""
+SELECT asked.key, s.id, s.state, {_READ} FROM json_each(?) AS asked CROSS JOIN signal AS s
+ON s.vehicle_id = json_extract(asked.value, '$[0]') AND s.state = 'open'
+UNION ALL
+SELECT asked.key, s.id, s.state, {_READ} FROM json_each(?) AS asked CROSS JOIN signal AS s
+ON s.vehicle_id = json_extract(asked.value, '$[0]') AND s.state = 'closed' AND s.decided > json_extract(asked.value, '$[1]')
+ORDER BY 2
+"""  # noqa: S608 (likewise)
+
+
+class Transaction:
+    """What can be stored and read, inside one transaction. Not for use after it, nor from a second thread."""
+
+    def __init__(self, connection: Connection, known: Mapping[VehicleId, int]) -> None:
+        self.connection = connection
+        """SQLAlchemy's, for the rows of incidents and notices."""
+        self.met: dict[VehicleId, int] = {}
+        """Ids learned here; they hold beyond the transaction only once it is committed."""
+        self._known = known
+
+    # positions
+
+    def add_fixes(self, fleet: Fleet, fixes: FixBatch, late: Bool) -> FixBatch:
+        """Store the fixes that are not stored yet and return these, in the same order.
+
+        `late` is (N,): False promises that the fix is newer than anything stored of its vehicle, so that it is not looked up. The
+        order of `fixes` is that of every batch.
+        """
+        if not len(fixes):
+            return fixes
+        ids = self._vehicle_ids(fleet, fixes.vehicle)
+        fresh = np.ones(len(fixes), dtype=np.bool_)
+        asked = np.flatnonzero(late)
+        if len(asked):
+            keys = (ids[asked], milliseconds_of(fixes.time)[asked], fixes.digest[asked])
+            triples = json.dumps(list(zip(*(key.tolist() for key in keys), strict=True)))
+            present = [row[0] for row in self.connection.exec_driver_sql(PRESENT, (triples,))]
+            fresh[asked[present]] = False
+        if not fresh.all():
+            fixes, ids, late = fixes.take(fresh), ids[fresh], late[fresh]
+        if len(fixes):
+            self.connection.exec_driver_sql(INSERT_FIX, list(fix_rows(ids, fixes, late)))
+        return fixes
+
+    def add_rejects(self, rejects: Sequence[Reject], now: int) -> None:
+        """Keep what was not taken, with the reason and the raw bytes."""
+        rows = [(now, *(encodable(text) for text in reject[:4]), reject.payload) for reject in rejects]
+        if rows:
+            self.connection.exec_driver_sql(INSERT_REJECT, rows)
+
+    def fixes_of(self, fleet: Fleet, code: int, after: int | None, until: int | None = None) -> FixBatch:
+        """The stored fixes of one vehicle with after < time <= until (ms; None: without bound), exactly as they went in."""
+        vehicle_id = self._stored_id(fleet.ids[code])
+        low, high = EVER[0] if after is None else after, EVER[1] if until is None else until
+        return fixes_from_rows(self.connection.exec_driver_sql(FIXES_OF, (code, vehicle_id, low, high)).fetchall())
+
+    def fixes_between(self, fleet: Fleet, begin: int, end: int) -> FixBatch:
+        """The stored fixes of all vehicles with begin <= time < end (ms)."""
+        fixes = fixes_from_rows(self.connection.exec_driver_sql(FIXES_BETWEEN, (begin, end)).fetchall())
+        present, position = np.unique(fixes.vehicle, return_inverse=True)
+        identity = {row.id: VehicleId(row.carrier, row.name) for row in self.connection.execute(select(vehicle_table))}
+        codes = np.array([fleet.code(identity[int(stored)]) for stored in present], dtype=np.int32)
+        return arranged(replace(fixes, vehicle=codes[position]))
+
+    def vehicles(self) -> list[VehicleId]:
+        """Every vehicle that anything is stored of, in order."""
+        return sorted(VehicleId(row.carrier, row.name) for row in self.connection.execute(select(vehicle_table)))
+
+    # checkpoints
+
+    def save_checkpoints(self, rows: Sequence[tuple[VehicleId, int, bytes]]) -> None:
+        """Keep the rows of vehicles at their frontiers; one at the same frontier is replaced."""
+        if rows:
+            values = [(self.vehicle_id(identity), frontier, body) for identity, frontier, body in rows]
+            self.connection.exec_driver_sql(SAVE_CHECKPOINT, values)
+
+    def checkpoint_before(self, vehicle: VehicleId, before: int | None) -> tuple[int, bytes] | None:
+        """The newest checkpoint whose frontier is less than `before` (None: the newest), as (frontier, body)."""
+        bound = EVER[1] if before is None else before
+        row = self.connection.exec_driver_sql(CHECKPOINT_BEFORE, (self._stored_id(vehicle), bound)).one_or_none()
+        return None if row is None else (row[0], row[1])
+
+    def newest_checkpoints(self) -> dict[VehicleId, tuple[int, bytes]]:
+        """The newest checkpoint of every vehicle that has one, as (frontier, body)."""
+        rows = self.connection.exec_driver_sql(NEWEST_CHECKPOINTS)
+        return {VehicleId(carrier, name): (frontier, body) for carrier, name, frontier, body in rows}
+
+    def drop_checkpoints_after(self, vehicle: VehicleId, frontier: int) -> None:
+        """Forget the checkpoints that did not know a late fix: those whose frontier is beyond `frontier`."""
+        parameters = (self._stored_id(vehicle), frontier)
+        self.connection.exec_driver_sql("DELETE FROM checkpoint WHERE vehicle_id = ? AND frontier > ?", parameters)
+
+    def prune_checkpoints(self, vehicle: VehicleId, horizon: int) -> None:
+        """Forget the checkpoints older than `horizon`, but for the newest at or before it: a rewind to there needs it."""
+        stored = self._stored_id(vehicle)
+        self.connection.exec_driver_sql(PRUNE_CHECKPOINTS, (stored, stored, horizon))
+
+    # signals
+
+    def signals_from(self, frontiers: Mapping[VehicleId, int]) -> list[StoredSignal]:
+        """The signals that these vehicles' next steps may touch: open ones, and closed ones decided after the frontier; by id."""
+        identities = [identity for identity in frontiers if self._stored_id(identity) is not None]
+        asked = json.dumps([(self._stored_id(identity), frontiers[identity]) for identity in identities])
+        rows = self.connection.exec_driver_sql(SIGNALS_FROM, (asked, asked)).fetchall()
+        return [StoredSignal(row[1], signal_from_row(*identities[row[0]], row[3:], row[2])) for row in rows]
+
+    def apply_changes(self, changes: Sequence[Change], now: int) -> list[Change]:
+        """Store the changes, enter all but the measured in the journal; the same changes come back, the raised ones with ids.
+
+        Raises
+        ------
+        StoreError
+            If a change names a signal that is not stored.
+        """
+        applied = [self._raise(change) if change.what is ChangeKind.RAISED else change for change in changes]
+        self._update([change for change in applied if change.what is not ChangeKind.RAISED])
+        for change in applied:
+            if change.what is not ChangeKind.MEASURED:
+                body = {**asdict(change.signal), "id": change.id, "late_by": change.late_by, "reason": change.reason}
+                self.record("monitor", f"signal.{change.what}", body, now)
+        return applied
+
+    def signal_log(self, until: int | None = None) -> list[Signal]:
+        """The signals raised by `until` (ms of event time) and not withdrawn, as they stand now, in the order of the log."""
+        columns = [signal_table.c[name] for name in SIGNAL_FIELDS]
+        query = select(vehicle_table.c.carrier, vehicle_table.c.name, signal_table.c.state, *columns).join_from(
+            signal_table, vehicle_table
+        )
+        query = query.where(signal_table.c.state != "withdrawn", signal_table.c.raised <= (EVER[1] if until is None else until))
+        return sorted((signal_from_row(row[0], row[1], row[3:], row[2]) for row in self.connection.execute(query)), key=log_order)
+
+    # journal
+
+    def record(self, actor: str, kind: str, body: Mapping[str, Any], now: int) -> int:
+        """Enter into the journal who did what; returns the entry's seq."""
+        return journal.append(self.connection, actor, kind, body, now)
+
+    # rows behind the values
+
+    def vehicle_id(self, identity: VehicleId) -> int:
+        """The database's id of a vehicle, a new one at first sight."""
+        stored = self._stored_id(identity)
+        if stored is None:
+            values = {"carrier": identity.carrier, "name": identity.vehicle}
+            query = insert(vehicle_table).values(values).returning(vehicle_table.c.id)
+            stored = self.met[identity] = self.connection.execute(query).scalar_one()
+        return stored
+
+    def _stored_id(self, identity: VehicleId) -> int | None:
+        stored = self._known.get(identity) or self.met.get(identity)
+        if stored is None:
+            query = "SELECT id FROM vehicle WHERE carrier = ? AND name = ?"
+            stored = self.connection.exec_driver_sql(query, tuple(identity)).scalar()
+            if stored is not None:
+                self.met[identity] = stored
+        return stored
+
+    def _vehicle_ids(self, fleet: Fleet, codes: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+        present, position = np.unique(codes, return_inverse=True)
+        ids = [self.vehicle_id(fleet.ids[code]) for code in present.tolist()]
+        return np.array(ids, dtype=np.int64)[position]
+
+    def _raise(self, change: Change) -> Change:
+        signal = change.signal
+        vehicle_id = self.vehicle_id(VehicleId(signal.carrier, signal.vehicle))
+        values = {**signal_values(signal), "vehicle_id": vehicle_id, "state": _state(change), "late_by": change.late_by}
+        query = insert(signal_table).values(values).returning(signal_table.c.id)
+        return replace(change, id=self.connection.execute(query).scalar_one())
+
+    def _update(self, changes: Sequence[Change]) -> None:
+        if not changes:
+            return
+        rows = [
+            {
+                **signal_values(change.signal),
+                "row_id": change.id,
+                "state": _state(change),
+                "withdrawn_reason": change.reason if change.what is ChangeKind.WITHDRAWN else None,
+                "counted": int(change.what is not ChangeKind.MEASURED),
+            }
+            for change in changes
+        ]
+        written = (*SIGNAL_FIELDS, "state", "withdrawn_reason")
+        query = update(signal_table).where(signal_table.c.id == bindparam("row_id"))
+        query = query.values(
+            {name: bindparam(name) for name in written} | {"version": signal_table.c.version + bindparam("counted")}
+        )
+        if self.connection.execute(query, rows).rowcount != len(rows):
+            raise StoreError(f"of the signals {[change.id for change in changes]} one is not stored")
+
+
+def _state(change: Change) -> str:
+    if change.what is ChangeKind.WITHDRAWN:
+        return "withdrawn"
+    return "closed" if change.signal.closed else "open"

@@ -1,0 +1,210 @@
+"""Visits: runs of fixes of one vehicle in one place, with hysteresis; and whether it may stand where it is.
+
+Definitions
+    Entering takes one fix inside. During a visit a fix inside, or within 30 m of the edge, keeps it; leaving takes two consecutive
+    fixes further out than that (the visit ends at the first of them) or one by more than 200 m. At the first such fix the vehicle
+    has not yet left. Only places of the vehicle's own carrier, or of nobody in particular, exist for it.
+    A vehicle *may stand* in a place of a standing kind within its hours. Where its trip names authorized places, customers and
+    yards count only if named there, or as origin or destination. A permitted place wins over `no_stop`; `restricted` over all.
+Shapes: N fixes, R vehicles, M (fix, place) pairs, V visits, P places, T trips.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from monitor.atlas import Atlas, Pairs
+from monitor.compiled import kernel
+from monitor.fixes import I32, I64, Bool
+from monitor.motion import NONE
+from monitor.places import STANDING_KINDS
+from monitor.trips import Trip
+
+STAY_M = 30.0
+NAMED_KINDS = ("customer", "yard")
+
+VISIT = np.dtype([("row", "i4"), ("place", "i4"), ("since", "i8"), ("pending", "i8")])
+"""A visit under way: whose, where (place code), since when, and the first fix further out than 30 m (ms, or NONE)."""
+
+
+class Presence(NamedTuple):
+    """M (fix, place) pairs of visits, by fix: those under way at a fix, and those that a fix showed to have ended."""
+
+    fix: I64
+    place: I32
+    since: I64
+    """ms: the visit's first fix."""
+    ended: I64
+    """ms: the end that this fix showed; NONE while the visit is under way."""
+
+
+def visit(
+    carried: npt.NDArray[np.void], bounds: I64, time: I64, pairs: Pairs, allowed: Bool
+) -> tuple[Presence, npt.NDArray[np.void]]:
+    """Follow the visits over N fixes of R vehicles; gives what each fix showed, and the visits under way at the end.
+
+    `carried` (V,) VISIT sorted by row; vehicle r has the fixes `bounds[r]` to `bounds[r + 1]`, `time` ms; `allowed` (M,) says which
+    of the pairs exist for their vehicle. Inputs are not modified.
+    """
+    fix, place, outside = pairs.fix[allowed], pairs.place[allowed], pairs.outside_m[allowed]
+    start = np.searchsorted(fix, np.arange(len(time) + 1))
+    fields = (carried["row"], carried["place"], carried["since"], carried["pending"])
+    shown, open_row, open_visits = _follow(*fields, bounds, time, start, place, outside)
+    after = np.empty(len(open_row), VISIT)
+    after["row"], after["place"] = open_row, open_visits[:, 0]
+    after["since"], after["pending"] = open_visits[:, 1], open_visits[:, 2]
+    return Presence(shown[:, 0].copy(), shown[:, 1].astype(np.int32), shown[:, 2].copy(), shown[:, 3].copy()), after
+
+
+@kernel
+def _follow(
+    row: I32,
+    place: I32,
+    since: I64,
+    pending: I64,
+    bounds: I64,
+    time: I64,
+    start: I64,
+    near_place: I32,
+    outside_m: npt.NDArray[np.float64],
+) -> tuple[I64, I32, I64]:
+    shown, n_shown = np.empty((len(time) + len(row) + 16, 4), np.int64), 0
+    open_row, open_visits, n_open = np.empty(len(row) + 16, np.int32), np.empty((len(row) + 16, 3), np.int64), 0
+    here, carried = np.empty((8, 3), np.int64), 0  # the visits of the vehicle at hand: place, since, pending
+    for r in range(len(bounds) - 1):
+        n = 0
+        while carried < len(row) and row[carried] == r:
+            if n == len(here):
+                here = _longer_rows(here)
+            here[n] = (place[carried], since[carried], pending[carried])
+            n, carried = n + 1, carried + 1
+        for i in range(bounds[r], bounds[r + 1]):
+            entered = n
+            for j in range(start[i], start[i + 1]):
+                if outside_m[j] == 0.0 and not _known(here, n, near_place[j]):
+                    if n == len(here):
+                        here = _longer_rows(here)
+                    here[n] = (near_place[j], time[i], NONE)
+                    n += 1
+            keep = 0
+            for k in range(n):
+                ended = (
+                    NONE
+                    if k >= entered
+                    else _left(here[k], time[i], _away(here[k, 0], start[i], start[i + 1], near_place, outside_m))
+                )
+                if n_shown == len(shown):
+                    shown = _longer_rows(shown)
+                shown[n_shown] = (i, here[k, 0], here[k, 1], ended)
+                n_shown += 1
+                if ended == NONE:
+                    here[keep] = here[k]
+                    keep += 1
+            n = keep
+        for k in range(n):
+            if n_open == len(open_row):
+                open_row, open_visits = np.concatenate((open_row, open_row)), _longer_rows(open_visits)
+            open_row[n_open], open_visits[n_open] = r, here[k]
+            n_open += 1
+    return shown[:n_shown].copy(), open_row[:n_open].copy(), open_visits[:n_open].copy()
+
+
+@kernel
+def _left(here: I64, time: int, away_m: float) -> int:
+    """When a visit ended, as a fix so far out shows; NONE where it goes on. Notes in `here` that it may be ending."""
+    if away_m <= STAY_M:
+        here[2] = NONE
+        return NONE
+    first = time if here[2] == NONE else here[2]
+    if here[2] != NONE or away_m == np.inf:
+        return int(first)
+    here[2] = time
+    return NONE
+
+
+@kernel
+def _away(place: int, begin: int, end: int, near_place: I32, outside_m: npt.NDArray[np.float64]) -> float:
+    """Metres outside a place, infinite where the atlas does not call it near (more than 200 m)."""
+    for j in range(begin, end):
+        if near_place[j] == place:
+            return float(outside_m[j])
+    return np.inf
+
+
+@kernel
+def _known(here: I64, n: int, place: int) -> bool:
+    for k in range(n):
+        if here[k, 0] == place:
+            return True
+    return False
+
+
+@kernel
+def _longer_rows(values: I64) -> I64:
+    out = np.empty((2 * values.shape[0], values.shape[1]), np.int64)
+    out[: values.shape[0]] = values
+    return out
+
+
+class Standing(NamedTuple):
+    """What the places say of N fixes: may the vehicle stand there, where, and which no-stop place it is in if not."""
+
+    may: Bool
+    place: I32
+    """(N,) the permitted place, else any it is in; of several the least id; -1."""
+    no_stop: I32
+    """(N,) the no-stop place, the least id; -1, also where it may stand."""
+
+
+class Permissions:
+    """Which places let whom stand, as arrays over places and trips."""
+
+    def __init__(self, atlas: Atlas, trips: tuple[Trip, ...]) -> None:
+        places = atlas.places
+        self.atlas = atlas
+        self.standing = np.array([place.kind in STANDING_KINDS for place in places], bool)
+        self.restricted = np.array([place.kind == "restricted" for place in places], bool)
+        self.no_stop = np.array([place.kind == "no_stop" for place in places], bool)
+        self.named = np.array([place.kind in NAMED_KINDS for place in places], bool)
+        self.timed = np.array([place.hours is not None for place in places], bool)
+        by_id = sorted(range(len(places)), key=lambda code: places[code].id)
+        self.rank = np.empty(len(places), np.int64)
+        self.rank[by_id] = np.arange(len(places))
+        self.naming = np.array([trip.authorized_places is not None for trip in trips] + [False], bool)
+        self.named_by = {
+            (number, atlas.place_code[identity])
+            for number, trip in enumerate(trips)
+            if trip.authorized_places is not None
+            for identity in (*trip.authorized_places, trip.origin, trip.destination)
+            if identity is not None and identity in atlas.place_code
+        }
+
+    def standing_at(self, presence: Presence, time: I64, trip: I32) -> Standing:
+        """Judge N fixes (`time` ms, `trip` index or -1) by the visits they lie in."""
+        n = len(time)
+        under_way = presence.ended == NONE
+        fix, place = presence.fix[under_way], presence.place[under_way]
+        permits = self.standing[place]
+        for code in np.unique(place[permits & self.timed[place]]):
+            hours, there = self.atlas.places[code].hours, place == code
+            if hours is not None:
+                permits[there] &= hours.open_at(time[fix[there]])
+        asked = np.flatnonzero(permits & self.named[place] & self.naming[trip[fix]])
+        permits[asked] = [(int(trip[fix[j]]), int(place[j])) in self.named_by for j in asked]
+        may, vetoed = np.zeros(n, bool), np.zeros(n, bool)
+        may[fix[permits]] = True
+        vetoed[fix[self.restricted[place]]] = True
+        may &= ~vetoed
+        watched = self.no_stop[place] & ~may[fix]
+        return Standing(may, self._least(n, fix, place, permits | ~may[fix]), self._least(n, fix, place, watched))
+
+    def _least(self, n: int, fix: I64, place: I32, which: Bool) -> I32:
+        """(N,) the place of least id among those of each fix; -1 for none."""
+        out = np.full(n, -1, np.int32)
+        chosen = np.flatnonzero(which)
+        chosen = chosen[np.argsort(-self.rank[place[chosen]], kind="stable")]
+        out[fix[chosen]] = place[chosen]
+        return out

@@ -1,0 +1,112 @@
+"""The world: everything fixes are judged under besides the fixes themselves. Settings, atlas and trips, as arrays.
+
+Limits are inherited load class > carrier > (route or place) > global. A *profile* is one set of limits, shared by all fixes of the
+same carrier and load class.
+Shapes: T trips, C corridors (a route of a trip), N fixes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from monitor.atlas import Atlas
+from monitor.errors import ConfigurationError
+from monitor.fixes import F64, I32, I64, VehicleId
+from monitor.places import Geofences, Place, Route, require
+from monitor.settings import Detectors, Settings, effective
+from monitor.trips import Trip, Trips
+from monitor.visits import Permissions
+
+
+class World:
+    """Settings, atlas and trips; a value, never changed once made. `version` is the hash of what they say."""
+
+    def __init__(self, settings: Settings, geofences: Geofences, trips: Trips) -> None:
+        self.settings, self.trips = settings, trips
+        self.atlas = Atlas(geofences)
+        self.permissions = Permissions(self.atlas, trips.all)
+        self.version = _version(settings, geofences, trips)
+        routes_of = [[self.atlas.route_code[r] for r in trip.routes if r in self.atlas.route_code] for trip in trips.all]
+        self.corridor_start: I64 = np.cumsum([0, *map(len, routes_of)]).astype(np.int64)
+        self.corridor_route: I64 = np.array([code for codes in routes_of for code in codes], np.int64)
+        self.corridor_m: F64 = np.array(
+            [
+                self._corridor_m(trip, self.atlas.routes[code])
+                for trip, codes in zip(trips.all, routes_of, strict=True)
+                for code in codes
+            ]
+        )
+        self.routed = np.array([bool(codes) for codes in routes_of] + [False], bool)
+        self.high_value = np.array([trip.load == "high_value" for trip in trips.all] + [False], bool)
+        self.origin: I32 = self._places([trip.origin for trip in trips.all])
+        self.destination: I32 = self._places([trip.destination for trip in trips.all])
+        self._profiles: dict[tuple[str, str], int] = {}
+        self.profiles: list[Detectors] = []
+        self.trip_profile: I32 = np.array([self.profile(trip.carrier, trip.load) for trip in trips.all] + [-1], np.int32)
+
+    def profile(self, carrier: str, load: str) -> int:
+        """Give the number of the limits for a carrier and a load class."""
+        key = (carrier if carrier in self.settings.carrier else "", load)
+        if key not in self._profiles:
+            self._profiles[key] = len(self.profiles)
+            self.profiles.append(self.settings.limits(carrier, load))
+        return self._profiles[key]
+
+    def limits(self, profile: I32, read: Callable[[Detectors], float]) -> F64:
+        """(N,) one number of each fix's limits."""
+        return np.array([read(limits) for limits in self.profiles], np.float64)[profile]
+
+    def visible_to(self, vehicles: Sequence[VehicleId], row: I32, place: I32) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """(M,) whether a place exists for a vehicle: it is its carrier's own, or everybody's."""
+        owners = {name: number for number, name in enumerate(sorted({p.carrier for p in self.atlas.places if p.carrier}))}
+        if not owners:
+            return np.ones(len(place), bool)
+        owner = np.array([-1 if p.carrier is None else owners[p.carrier] for p in self.atlas.places])[place]
+        mine = np.array([owners.get(vehicle.carrier, -2) for vehicle in vehicles])[row]
+        return np.asarray((owner == -1) | (owner == mine), bool)
+
+    def _places(self, identities: Sequence[str | None]) -> I32:
+        return np.array([self.atlas.place_code.get(identity or "", -1) for identity in identities] + [-1], np.int32)
+
+    def _corridor_m(self, trip: Trip, route: Route) -> float:
+        """Half-width for a trip on a route: what its load class says, else its carrier, else the route, else all."""
+        for said in (self.settings.load.get(trip.load, {}), self.settings.carrier.get(trip.carrier, {})):
+            width = said.get("route_deviation", {}).get("corridor_m")
+            if width is not None:
+                return float(width)
+        return route.corridor_m or self.settings.detectors.route_deviation.corridor_m
+
+
+def checked_world(settings: Settings, geofences: Geofences, trips: Trips, origin: str) -> World:
+    """Make a world whose trips name only places and routes there are; `origin` names where the trips came from.
+
+    Raises
+    ------
+    ConfigurationError
+        With one line for each unknown id.
+    """
+    places, routes = [place.id for place in geofences.places], [route.id for route in geofences.routes]
+    faults: list[str] = []
+    for trip in trips.all:
+        where = f"{origin}: trip {trip.id}"
+        asked = [(routes, route, "route") for route in trip.routes]
+        asked += [(places, name, what) for name, what in ((trip.origin, "origin"), (trip.destination, "destination")) if name]
+        asked += [(places, name, "authorized_places") for name in trip.authorized_places or ()]
+        faults += [f"{where}: {fault}" for known, name, what in asked if (fault := require(known, name, what))]
+    if faults:
+        raise ConfigurationError(faults)
+    return World(settings, geofences, trips)
+
+
+def place_limit_s(place: Place, limits: Detectors) -> float:
+    """Seconds that a visit to a place may last: its own `max_dwell`, else its kind's; infinite for no limit."""
+    limit = place.max_dwell or getattr(limits.long_dwell, place.kind, None)
+    return np.inf if limit is None else limit.total_seconds()
+
+
+def _version(settings: Settings, geofences: Geofences, trips: Trips) -> str:
+    said = repr(([(s.key, s.value) for s in effective(settings)], geofences.version, trips.all))
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
