@@ -75,14 +75,14 @@ class Fleet:
 
     def __init__(self) -> None:
         self.ids: list[VehicleId] = []
-        self._code: dict[VehicleId, int] = {}
+        self.codes: dict[tuple[str, str], int] = {}
         self._hash: list[int] = []
 
     def code(self, identity: VehicleId) -> int:
         """Give the code of a vehicle, a new one at first sight."""
-        code = self._code.get(identity)
+        code = self.codes.get(identity)
         if code is None:
-            code = self._code[identity] = len(self.ids)
+            code = self.codes[identity] = len(self.ids)
             self.ids.append(identity)
             self._hash.append(identity_hash(identity))
         return code

@@ -7,8 +7,8 @@ Shapes: R rows (vehicles), N fixes, S seen fixes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -58,8 +58,8 @@ class Outcome:
     """Every raised signal that is open, or ended within this step."""
     stops: list[Stop]
     """Every stop that ended within this step."""
-    faults: tuple[str, ...] = ()
-    """Detectors that broke, and on what: they said nothing in this step."""
+    faults: Mapping[str, str] = field(default_factory=dict)
+    """Kinds whose detector broke, and on what: it said nothing in this step."""
 
 
 def fresh(vehicles: Sequence[VehicleId], code: I32) -> Rows:
@@ -101,20 +101,20 @@ def step(rows: Rows, fixes: FixBatch, horizon: I64, world: World) -> Outcome:
 
 def _episodes(
     before: npt.NDArray[np.void], scene: Scene, horizon: I64
-) -> tuple[npt.NDArray[np.void], npt.NDArray[np.void], tuple[str, ...]]:
+) -> tuple[npt.NDArray[np.void], npt.NDArray[np.void], dict[str, str]]:
     """Run every detector, and the stops; gives the episodes to carry on, those that ended, and the faults."""
-    kept, ended, faults = [], [], []
+    kept, ended, faults = [], [], {}
     for kind, detector in enumerate(DETECTORS):
         carried = before[before["kind"] == kind]
         try:
             on, over = episodes.run(kind, detector.watch(scene), carried, horizon)
         except Exception as error:  # noqa: BLE001 - the one place where a broken detector is caught, so that the others go on
             on, over = carried, carried[:0]
-            faults.append(f"{detector.KIND}: {type(error).__name__}: {error}")
+            faults[detector.KIND] = f"{type(error).__name__}: {error}"
         kept.append(on)
         ended.append(over)
     on, over = episodes.run(STOPS, stops.watch(scene), before[before["kind"] == STOPS], horizon)
-    return np.concatenate([*kept, on]), np.concatenate([*ended, over]), tuple(faults)
+    return np.concatenate([*kept, on]), np.concatenate([*ended, over]), faults
 
 
 def stops_of(rows: Rows, ended: npt.NDArray[np.void], world: World) -> list[Stop]:

@@ -49,9 +49,9 @@ def visit(
     `carried` (V,) VISIT sorted by row; vehicle r has the fixes `bounds[r]` to `bounds[r + 1]`, `time` ms; `allowed` (M,) says which
     of the pairs exist for their vehicle. Inputs are not modified.
     """
-    fix, place, outside = pairs.fix[allowed], pairs.place[allowed], pairs.outside_m[allowed]
+    fix, place, outside = pairs.fix[allowed], pairs.place[allowed].astype(np.int64), pairs.outside_m[allowed]
     start = np.searchsorted(fix, np.arange(len(time) + 1))
-    fields = (carried["row"], carried["place"], carried["since"], carried["pending"])
+    fields = (carried["row"].astype(np.int64), carried["place"].astype(np.int64), carried["since"], carried["pending"])
     shown, open_row, open_visits = _follow(*fields, bounds, time, start, place, outside)
     after = np.empty(len(open_row), VISIT)
     after["row"], after["place"] = open_row, open_visits[:, 0]
@@ -61,18 +61,18 @@ def visit(
 
 @kernel
 def _follow(
-    row: I32,
-    place: I32,
+    row: I64,
+    place: I64,
     since: I64,
     pending: I64,
     bounds: I64,
     time: I64,
     start: I64,
-    near_place: I32,
+    near_place: I64,
     outside_m: npt.NDArray[np.float64],
-) -> tuple[I64, I32, I64]:
+) -> tuple[I64, I64, I64]:
     shown, n_shown = np.empty((len(time) + len(row) + 16, 4), np.int64), 0
-    open_row, open_visits, n_open = np.empty(len(row) + 16, np.int32), np.empty((len(row) + 16, 3), np.int64), 0
+    open_row, open_visits, n_open = np.empty(len(row) + 16, np.int64), np.empty((len(row) + 16, 3), np.int64), 0
     here, carried = np.empty((8, 3), np.int64), 0  # the visits of the vehicle at hand: place, since, pending
     for r in range(len(bounds) - 1):
         n = 0
@@ -126,7 +126,7 @@ def _left(here: I64, time: int, away_m: float) -> int:
 
 
 @kernel
-def _away(place: int, begin: int, end: int, near_place: I32, outside_m: npt.NDArray[np.float64]) -> float:
+def _away(place: int, begin: int, end: int, near_place: I64, outside_m: npt.NDArray[np.float64]) -> float:
     """Metres outside a place, infinite where the atlas does not call it near (more than 200 m)."""
     for j in range(begin, end):
         if near_place[j] == place:

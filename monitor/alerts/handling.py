@@ -129,10 +129,10 @@ def entries(transaction: Transaction, limit: int | None = None) -> list[Entry]:
 
 
 def urgency(entry: Entry) -> tuple[int, int, int, int]:
-    """The order people work in: unhandled before handled, the gravest first, the condition that holds first, the oldest first."""
+    """The order people work in: unhandled, handled, notes, resolved; of each the gravest, what still holds, the oldest first."""
     each = entry.incident
-    states = (State.OPEN, State.ACKNOWLEDGED, State.RESOLVED)
-    return states.index(each.state), -incident.SEVERITIES.index(each.severity), int(each.cleared is not None), each.opened
+    turn = {State.OPEN: 0 if each.severity != incident.SEVERITIES[0] else 2, State.ACKNOWLEDGED: 1, State.RESOLVED: 3}
+    return turn[each.state], -incident.SEVERITIES.index(each.severity), int(each.cleared is not None), each.opened
 
 
 def outlook(run: Run | None, contacts: Contacts) -> Outlook:

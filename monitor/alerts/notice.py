@@ -98,9 +98,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "state": "State",
         "next": "Next",
         "stop": "To stop the ringing: monitor ack {id} --by YOUR-NAME",
-        "s": "{measure} so far, {limit} allowed",
-        "min": "{measure} not accounted for, {limit} allowed",
-        "m": "up to {measure} from the route, {limit} allowed",
+        "s": "for {measure} ({limit} allowed)",
+        "min": "{measure} not accounted for ({limit} allowed)",
+        "m": "up to {measure} from the route ({limit} allowed)",
         "presumed": "presumed: nothing was heard since the last report, which showed it",
         "at_place": "at {place}, ",
         "open": "open; nobody has acknowledged it",
@@ -112,6 +112,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "ring": "rings {names} again at {at} unless acknowledged",
         "quiet": "nobody is rung",
         "number": "incident {id}",
+        "also": "; also {others}",
+        "colon": ":",
     },
     "fr": {
         "note": "NOTE",
@@ -132,9 +134,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "state": "État",
         "next": "Suite",
         "stop": "Pour faire cesser les rappels : monitor ack {id} --by VOTRE-NOM",
-        "s": "{measure} jusqu'ici, {limit} permis",
-        "min": "{measure} sans explication, {limit} permis",
-        "m": "jusqu'à {measure} de l'itinéraire, {limit} permis",
+        "s": "pendant {measure} ({limit} permis)",
+        "min": "{measure} sans explication ({limit} permis)",
+        "m": "jusqu'à {measure} de l'itinéraire ({limit} permis)",
         "presumed": "présumé : rien reçu depuis le dernier signalement, qui le montrait",
         "at_place": "à : {place}, ",
         "open": "ouvert; personne n'en a accusé réception",
@@ -146,6 +148,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "ring": "rappel à {names} à {at} sauf accusé de réception",
         "quiet": "personne n'est appelé",
         "number": "incident {id}",
+        "also": "; aussi {others}",
+        "colon": " :",
     },
 }
 
@@ -155,23 +159,22 @@ def write(
 ) -> Text:
     """The words of a notice about an incident. `ring` says whether an acknowledgement would stop anything."""
     words = WORDS[language]
-    severity = words[incident.severity]
+    severity, colon = words[incident.severity], words["colon"]
     signal = principal(incident)
     lines = [
         (words["who"], words["who_text"].format(vehicle=incident.vehicle, carrier=incident.carrier)),
-        (words["what"], what(incident, language) + ": " + measured(signal, language)),
+        (words["what"], f"{what(incident, language)}{colon} {measured(signal, language)}{also(incident, language)}"),
         (words["where"], place(signal, surroundings, language)),
         (words["since"], _since(incident, surroundings, language)),
         (words["state"], standing(incident, surroundings, language)),
         (words["next"], ahead(outlook, surroundings, language)),
     ]
-    width = max(len(label) for label, _ in lines) + 1
-    colon = " :" if language == "fr" else ":"
-    body = "\n".join(f"{label + colon:<{width + 1}} {text}" for label, text in lines)
+    width = max(len(label + colon) for label, _ in lines)
+    body = "\n".join(f"{label + colon:<{width}} {text}" for label, text in lines)
     if ring:
         body += "\n" + words["stop"].format(id=incident.id)
     number = words["number"].format(id=incident.id)
-    return Text(f"[{severity}] {incident.vehicle}: {words[occasion]}{what(incident, language)} ({number})", body)
+    return Text(f"[{severity}] {incident.vehicle}{colon} {words[occasion]}{what(incident, language)} ({number})", body)
 
 
 def principal(incident: Incident) -> Signal:
@@ -181,10 +184,16 @@ def principal(incident: Incident) -> Signal:
 
 
 def what(incident: Incident, language: str) -> str:
-    """What was seen, the gravest first: "unscheduled stop, not yet explained; away from the planned route, ..."."""
+    """What was seen, of several the gravest: "unscheduled stop, not yet explained"."""
+    return _named(principal(incident).kind, language)
+
+
+def also(incident: Incident, language: str) -> str:
+    """What else was seen: "; also away from the planned route, not yet explained", or nothing."""
     first = principal(incident).kind
-    kinds = dict.fromkeys([first, *(member.signal.kind for member in incident.standing or incident.joined)])
-    return "; ".join(KINDS.get(kind, {}).get(language, kind.replace("_", " ")) for kind in kinds)
+    kinds = dict.fromkeys(member.signal.kind for member in incident.standing or incident.joined)
+    others = ", ".join(_named(kind, language) for kind in kinds if kind != first)
+    return WORDS[language]["also"].format(others=others) if others else ""
 
 
 def measured(signal: Signal, language: str) -> str:
@@ -229,6 +238,10 @@ def ahead(outlook: Outlook, surroundings: Surroundings, language: str) -> str:
     if outlook.at is None:
         return words["quiet"]
     return words["ring"].format(names=", ".join(outlook.names), at=clock_time(outlook.at, surroundings.zone, language))
+
+
+def _named(kind: str, language: str) -> str:
+    return KINDS.get(kind, {}).get(language, kind.replace("_", " "))
 
 
 def _since(incident: Incident, surroundings: Surroundings, language: str) -> str:

@@ -52,18 +52,22 @@ class Surroundings:
 
 def where(lon: float, lat: float, surroundings: Surroundings, language: str) -> str:
     """The nearest landmark, then latitude and longitude: "2.4 km NE of Milton yard (43.51234, -79.88123)"."""
-    coordinates = f"({lat:.5f}, {lon:.5f})"
+    return f"{landmark_words(lon, lat, surroundings, language)} ({lat:.5f}, {lon:.5f})".strip()
+
+
+def landmark_words(lon: float, lat: float, surroundings: Surroundings, language: str) -> str:
+    """The nearest landmark with distance and bearing, without coordinates; empty where there is none."""
     near = nearest(lon, lat, surroundings.landmarks)
     if near is None:
-        return coordinates
+        return ""
     (name, to_lon, to_lat), metres = near
     if metres <= AT_M:
-        return f"{'à :' if language == 'fr' else 'at'} {name} {coordinates}"
+        return f"{'à :' if language == 'fr' else 'at'} {name}"
     point = POINTS[language][round(bearing_deg(to_lon, to_lat, lon, lat) / 45) % 8]
     if language == "fr":
         of = f"d'{name}" if name[:1].lower() in "aeiouyhâàéèêîôû" else f"de {name}"
-        return f"à {length(metres, language)} {point} {of} {coordinates}"
-    return f"{length(metres, language)} {point} of {name} {coordinates}"
+        return f"à {length(metres, language)} {point} {of}"
+    return f"{length(metres, language)} {point} of {name}"
 
 
 def nearest(lon: float, lat: float, landmarks: Sequence[Landmark]) -> tuple[Landmark, float] | None:

@@ -168,7 +168,7 @@ class _Course:
         self.port = port.id if port else None
         booth = halt.clear_until - BOOTH_M
         for _ in range(int(self.rng.integers(2, 5))):
-            step = min(self.rng.uniform(100.0, 400.0), booth - self.p)
+            step = max(0.0, min(self.rng.uniform(100.0, 400.0), booth - self.p))
             self.to(step / 4.0, self.p + step)
             self.to(self.rng.uniform(40, 180))
         self.drive(booth)

@@ -8,6 +8,7 @@ Shapes: N reports.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from monitor.errors import ConfigurationError
 from monitor.ingest.fleet_course import Run, make_run
 from monitor.ingest.fleet_halts import KIND, Trouble
 from monitor.ingest.fleet_roads import F64, Way, ways
@@ -61,7 +63,7 @@ class Plan:
 
     Raises
     ------
-    ValueError
+    ConfigurationError
         If no route begins and ends in a yard or at a customer of this carrier.
     """
 
@@ -74,7 +76,7 @@ class Plan:
         self.vehicles = tuple(f"truck-{index + 1:03d}" for index in range(vehicles))
         routes = list(ways(features, carrier).values())
         if not routes:
-            raise ValueError(f"no route of carrier {carrier!r} begins and ends in a yard or at a customer")
+            raise ConfigurationError([f"geofences: no route of carrier {carrier!r} begins and ends in a yard or at a customer"])
         self._ways = [routes[PATTERN[index % len(PATTERN)] % len(routes)] for index in range(vehicles)]
         drawn = [[_hash(seed, index, word) for word in range(4)] for index in range(vehicles)]
         self._interval = [1000 * INTERVALS_S[d[0] % len(INTERVALS_S)] for d in drawn]
@@ -200,8 +202,7 @@ class Plan:
         self._begin(index)
         while starts[-1] < end:
             self._append(index)
-        first = int(np.searchsorted(starts, begin, side="right")) - 1
-        return range(max(0, first), int(np.searchsorted(starts, end, side="left")))
+        return range(max(0, bisect_right(starts, begin) - 1), bisect_left(starts, end))
 
     def _append(self, index: int) -> None:
         """Work out when the next run starts, and the silences of the one before it."""
@@ -227,19 +228,20 @@ class Plan:
         load = str(rng.choice(["standard", "high_value", "dangerous"], p=[0.6, 0.2, 0.2]))
         troubles: list[Trouble] = []
         if index % 2 == 0:
-            troubles = _possible(way, rng.choice(len(Trouble), size=int(rng.integers(1, 3)), replace=False))
+            drawn = rng.choice(len(Trouble), size=int(rng.integers(1, 3)), replace=False)
+            troubles = [list(Trouble)[one] for one in drawn]
             if number == 0 and index // 2 < len(OPENING):
                 opening = OPENING[index // 2]
                 troubles, load = [opening[0]], opening[2]
+            troubles = _possible(way, troubles)
         hours = rng.uniform(8.0, 11.0) if way.destination.kind == "yard" else rng.uniform(1.0, 2.5)
         own = np.random.default_rng([self.seed, index])
         parking = (float(own.uniform(-80, 80)), float(own.uniform(-80, 80)))
         return make_run(way, load, troubles, rng, parking, 3600.0 * float(hours))
 
 
-def _possible(way: Way, drawn: npt.NDArray[np.int64]) -> list[Trouble]:
-    """Troubles by their numbers, those that cannot happen on this way replaced by their like."""
-    troubles = [list(Trouble)[i] for i in drawn]
+def _possible(way: Way, troubles: Sequence[Trouble]) -> list[Trouble]:
+    """Give the troubles, those that cannot happen on this way replaced by their like."""
     if not any(zone.kind == "no_stop" for zone in way.zones):
         troubles = [Trouble.ROADSIDE_STOP if t is Trouble.BELT_STOP else t for t in troubles]
     if way.destination.kind != "customer":

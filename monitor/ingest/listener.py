@@ -2,7 +2,7 @@
 
 One thread runs the event loop and all connections (`session.py`); what they bring waits in the inbox; the main loop takes it as
 deliveries, and its `acknowledge` sends the PUBACKs. Memory is bounded whoever floods: of a connection with `receive_maximum`
-packets under way, and of everybody while two deliveries are waiting, nothing more is read, and TCP makes the sender wait.
+packets under way, and of every sender while two deliveries are waiting, nothing more is read, and TCP makes it wait.
 """
 
 from __future__ import annotations

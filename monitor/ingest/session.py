@@ -85,7 +85,7 @@ class Connection(asyncio.BufferedProtocol):
         if hall.overdrawn(self._framer.held - held):
             self.close(Reason.QUOTA_EXCEEDED, "too much is held of unfinished packets")
         self._hand_over()
-        if self.under_way >= hall.limits.receive_maximum or hall.inbox.full:
+        if self.under_way >= hall.limits.receive_maximum or (self.under_way and hall.inbox.full):
             self._transport.pause_reading()
             hall.paused.add(self)
 
@@ -282,4 +282,7 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.write(last)
         if self in self._hall.paused:
             self.resume()  # else their closing goes unnoticed
-        self._transport.write_eof()
+        try:
+            self._transport.write_eof()
+        except OSError:  # they have gone first
+            self._transport.abort()

@@ -1,7 +1,7 @@
 """How values become rows and rows become values again, exactly.
 
-A float32 goes through a double and comes back bit for bit; NaN is stored as NULL, and so is the -1 of an unknown ignition or
-door.
+A float32 goes through a double and comes back as it was; NaN is stored as NULL, and so is the -1 of an unknown ignition or door
+(of a zero the sign is not kept).
 Shapes: N fixes.
 """
 

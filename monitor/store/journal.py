@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -44,15 +44,28 @@ def entry_hash(seq: int, at: int, actor: str, kind: str, body: str, previous: st
     return digest.hexdigest()
 
 
-def append(connection: Connection, actor: str, kind: str, body: Mapping[str, Any], at: int) -> int:
-    """Add one entry after the head, inside the caller's transaction; returns its seq."""
+class Told(NamedTuple):
+    """What an entry says: who, what kind of thing, and the thing itself."""
+
+    actor: str
+    kind: str
+    body: Mapping[str, Any]
+
+
+def append(connection: Connection, told: Sequence[Told], at: int) -> int:
+    """Add entries after the head, inside the caller's transaction; returns the seq of the last."""
     head = connection.execute(select(journal_head.c.seq, journal_head.c.hash).with_for_update()).one()
-    seq, text, who, what = head.seq + 1, canonical(body), encodable(actor), encodable(kind)
-    digest = entry_hash(seq, at, who, what, text, head.hash)
-    entry = {"seq": seq, "at": at, "actor": who, "kind": what, "body": text, "previous": head.hash, "hash": digest}
-    connection.execute(insert(journal), entry)
-    connection.execute(update(journal_head).values(seq=seq, hash=digest))
-    return int(seq)
+    seq, previous, rows = int(head.seq), str(head.hash), []
+    for item in told:
+        actor, kind, body = encodable(item.actor), encodable(item.kind), canonical(item.body)
+        seq += 1
+        own = entry_hash(seq, at, actor, kind, body, previous)
+        rows.append({"seq": seq, "at": at, "actor": actor, "kind": kind, "body": body, "previous": previous, "hash": own})
+        previous = own
+    if rows:
+        connection.execute(insert(journal), rows)
+        connection.execute(update(journal_head).values(seq=seq, hash=previous))
+    return seq
 
 
 def verify(store: Store) -> int | None:

@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 
@@ -46,11 +46,14 @@ class Store:
 
     def __init__(self, file: Path, busy_timeout: timedelta) -> None:
         self.file = file
+        """As it was named."""
+        self._path = file.absolute()
         self._patience = busy_timeout
-        self._writing = _engine(file, busy_timeout, "BEGIN IMMEDIATE")
-        self._reading = _engine(file, busy_timeout, "BEGIN")
+        self._writing = _engine(self._path, busy_timeout, "BEGIN IMMEDIATE")
+        self._reading = _engine(self._path, busy_timeout, "BEGIN")
         self._turn = threading.Lock()
         self._known: dict[VehicleId, int] = {}
+        self._inode: tuple[int, int] | None = None
 
     @classmethod
     def open(cls, url: str, busy_timeout: timedelta) -> Store:
@@ -88,6 +91,7 @@ class Store:
             with self._explained(), self._writing.connect() as connection, connection.begin():
                 transaction = Transaction(connection, self._known)
                 yield transaction
+                self._check_present()
             self._known.update(transaction.met)
         finally:
             self._turn.release()
@@ -116,12 +120,23 @@ class Store:
     def _prepare(self) -> None:
         with self.read() as transaction:
             found = self._accepted(transaction)
+        status = self._path.stat()
+        self._inode = (status.st_dev, status.st_ino)
         with self._explained():
             _set_write_ahead(self._writing)
         if found != REVISION:
             with self.begin() as transaction:  # another process may have been faster: look again under the lock
                 if self._accepted(transaction) != REVISION:
                     migrations.upgrade(transaction.connection)
+
+    def _check_present(self) -> None:
+        """Refuse to commit into a file that was removed or replaced: it would be gone with this process."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            status = None
+        if status is None or (status.st_dev, status.st_ino) != self._inode:
+            raise StoreError(f"{self.file}: was removed or replaced while in use; put it back, or start again with a new one")
 
     def _accepted(self, transaction: Transaction) -> str | None:
         """The revision of the database, if this release can go on from it."""
@@ -179,7 +194,7 @@ def _engine(file: Path, busy_timeout: timedelta, begin: str) -> Engine:
     """Connections whose transactions begin as we say, not as the driver thinks."""
     writes = begin != "BEGIN"
     engine = create_engine(
-        f"sqlite:///{file}",
+        URL.create("sqlite", database=str(file)),
         connect_args={"timeout": busy_timeout.total_seconds(), "check_same_thread": False},
         pool_size=1 if writes else 5,
         max_overflow=0 if writes else 20,

@@ -179,12 +179,11 @@ class Transaction:
         StoreError
             If a change names a signal that is not stored.
         """
-        applied = [self._raise(change) if change.what is ChangeKind.RAISED else change for change in changes]
-        self._update([change for change in applied if change.what is not ChangeKind.RAISED])
-        for change in applied:
-            if change.what is not ChangeKind.MEASURED:
-                body = {**asdict(change.signal), "id": change.id, "late_by": change.late_by, "reason": change.reason}
-                self.record("monitor", f"signal.{change.what}", body, now)
+        ids = iter(self._insert([change for change in changes if change.what is ChangeKind.RAISED]))
+        self._update([change for change in changes if change.what is not ChangeKind.RAISED])
+        applied = [replace(change, id=next(ids)) if change.what is ChangeKind.RAISED else change for change in changes]
+        told = [_told(change) for change in applied if change.what is not ChangeKind.MEASURED]
+        journal.append(self.connection, told, now)
         return applied
 
     def signal_log(self, until: int | None = None) -> list[Signal]:
@@ -200,7 +199,7 @@ class Transaction:
 
     def record(self, actor: str, kind: str, body: Mapping[str, Any], now: int) -> int:
         """Enter into the journal who did what; returns the entry's seq."""
-        return journal.append(self.connection, actor, kind, body, now)
+        return journal.append(self.connection, [journal.Told(actor, kind, body)], now)
 
     # rows behind the values
 
@@ -227,12 +226,21 @@ class Transaction:
         ids = [self.vehicle_id(fleet.ids[code]) for code in present.tolist()]
         return np.array(ids, dtype=np.int64)[position]
 
-    def _raise(self, change: Change) -> Change:
-        signal = change.signal
-        vehicle_id = self.vehicle_id(VehicleId(signal.carrier, signal.vehicle))
-        values = {**signal_values(signal), "vehicle_id": vehicle_id, "state": _state(change), "late_by": change.late_by}
-        query = insert(signal_table).values(values).returning(signal_table.c.id)
-        return replace(change, id=self.connection.execute(query).scalar_one())
+    def _insert(self, changes: Sequence[Change]) -> Sequence[int]:
+        """Store raised signals; gives their ids, in order."""
+        if not changes:
+            return []
+        rows = [
+            {
+                **signal_values(change.signal),
+                "vehicle_id": self.vehicle_id(VehicleId(change.signal.carrier, change.signal.vehicle)),
+                "state": _state(change),
+                "late_by": change.late_by,
+            }
+            for change in changes
+        ]
+        query = insert(signal_table).returning(signal_table.c.id, sort_by_parameter_order=True)
+        return self.connection.execute(query, rows).scalars().all()
 
     def _update(self, changes: Sequence[Change]) -> None:
         if not changes:
@@ -254,6 +262,11 @@ class Transaction:
         )
         if self.connection.execute(query, rows).rowcount != len(rows):
             raise StoreError(f"of the signals {[change.id for change in changes]} one is not stored")
+
+
+def _told(change: Change) -> journal.Told:
+    body = {**asdict(change.signal), "id": change.id, "late_by": change.late_by, "reason": change.reason}
+    return journal.Told("monitor", f"signal.{change.what}", body)
 
 
 def _state(change: Change) -> str:

@@ -1,0 +1,1 @@
+"""The database: exactness, survival, evidence."""

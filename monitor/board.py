@@ -1,0 +1,230 @@
+"""The live board: what a dispatcher sees on the terminal, the most urgent first.
+
+A `Board` is a value; `render` makes it a picture of at most so many lines, `plain` the same as lines for a pipe or a log. Of
+every incident: how severe, who, what and where in words, since when and for how long, in whose hands it is, what happens next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from monitor.alerts.handling import Desk, Entry, outlook
+from monitor.alerts.incident import SEVERITIES, State
+from monitor.alerts.notice import principal, what
+from monitor.alerts.whereabouts import clock_time, landmark_words, length, span
+from monitor.signals import EPOCH, Signal
+from monitor.store.notices_store import Told
+
+COLOURS = {"note": "cyan", "warning": "black on yellow", "critical": "bold white on red"}
+MARKS = {"sent": ("✓", "green"), "failed": ("✗ FAILED", "bold red"), "suppressed": ("– not needed", "dim")}
+HEADER_LINES = 10
+NOTICES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One incident on the board, in words; instants in ms."""
+
+    id: int
+    severity: str
+    state: State
+    who: str
+    what: str
+    where: str
+    measure: str
+    since: int
+    cleared: int | None = None
+    withdrawn: bool = False
+    handled_by: str = ""
+    outcome: str = ""
+    next_at: int | None = None
+    next_names: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One notice on the board."""
+
+    at: int
+    state: str
+    to: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Everything that is shown at one instant."""
+
+    now: int
+    """ms; the program's clock."""
+    zone: ZoneInfo
+    vehicles: int
+    fixes: int
+    rows: tuple[Row, ...] = ()
+    notices: tuple[Line, ...] = ()
+    rate: float = 1.0
+    """How many times as fast as the world's the program's clock runs."""
+    warnings: tuple[str, ...] = ()
+    """What is wrong with the monitor itself, one line each."""
+
+
+def rows(entries: Sequence[Entry], desk: Desk) -> tuple[Row, ...]:
+    """The incidents as rows, in their order."""
+    out = []
+    for incident, run in entries:
+        signal, ahead = principal(incident), outlook(run, desk.contacts)
+        where = landmark_words(signal.lon, signal.lat, desk.surroundings, "en") or f"{signal.lat:.5f}, {signal.lon:.5f}"
+        place = desk.surroundings.name(signal.place) if signal.place else ""
+        others = len({member.signal.kind for member in incident.standing}) - 1
+        out.append(
+            Row(
+                id=incident.id,
+                severity=incident.severity,
+                state=incident.state,
+                who=incident.vehicle if incident.carrier == "default" else f"{incident.vehicle}\n{incident.carrier}",
+                what=what(incident, "en") + (f" (+{others} more)" if others > 0 else ""),
+                where=f"at {place}" if place and place in where else f"at {place}, {where}" if place else where,
+                measure=_measure(signal),
+                since=incident.since,
+                cleared=incident.cleared,
+                withdrawn=incident.withdrawn,
+                handled_by=incident.resolved_by or incident.acknowledged_by or "",
+                outcome=incident.outcome or incident.why or "",
+                next_at=ahead.at,
+                next_names=", ".join(ahead.names),
+            )
+        )
+    return tuple(out)
+
+
+def notice_lines(told: Sequence[Told]) -> tuple[Line, ...]:
+    """The notices as lines, in their order; what went to one contact by several channels is one line."""
+    merged: dict[tuple[str, str, str, int], list[Told]] = {}
+    for each in told:
+        merged.setdefault((each.notice.subject, each.notice.contact, each.state, each.notice.created), []).append(each)
+    return tuple(
+        Line(max(each.at for each in same), state, f"{contact} by {', '.join(each.notice.channel for each in same)}", subject)
+        for (subject, contact, state, _), same in merged.items()
+    )
+
+
+def render(board: Board, height: int = 40) -> RenderableType:
+    """The board, at most `height` lines high where its warnings are few."""
+    notices = board.notices[:NOTICES]
+    room = max(1, (height - HEADER_LINES - len(notices) - len(board.warnings)) // 3)
+    parts: list[RenderableType] = [_header(board)]
+    parts += [Text(f" {warning} ", style="bold white on red") for warning in board.warnings]
+    if board.rows:
+        parts.append(table(board.rows[:room], board.now, board.zone))
+        hidden = len(board.rows) - room
+        more = f"   … and {hidden} more: monitor incidents" if hidden > 0 else ""
+        parts.append(Text(f"  Take one: monitor ack NUMBER --by YOUR-NAME{more}", style="dim"))
+    else:
+        parts.append(Text("\n  All quiet: no incident needs anybody.\n", style="green"))
+    if notices:
+        parts.append(Text("\n  Last notices", style="bold"))
+        parts += [_notice(line, board.zone) for line in notices]
+    return Group(*parts)
+
+
+def table(shown: Sequence[Row], now: int, zone: ZoneInfo) -> Table:
+    """The incidents as a table: two or three lines each, the urgent ones loud."""
+    out = Table(box=SIMPLE_HEAD, expand=True, pad_edge=False, padding=(0, 1, 0, 0))
+    out.add_column("#", justify="right", style="bold", no_wrap=True)
+    out.add_column("Severity", no_wrap=True)
+    out.add_column("Vehicle", no_wrap=True, overflow="ellipsis", max_width=18)
+    out.add_column("What and where", ratio=1)
+    out.add_column("Since", no_wrap=True)
+    out.add_column("Next", width=18)
+    for row in shown:
+        out.add_row(*_cells(row, now, zone))
+    return out
+
+
+def plain(board: Board) -> list[str]:
+    """The board as lines without colours or columns: one for the monitor, one an incident."""
+    lines = [_summary(board).plain, *board.warnings]
+    for row in board.rows:
+        since = f"since {clock_time(row.since, board.zone, 'en')}, {row.measure}"
+        who = row.who.replace("\n", " of ")
+        then = _next(row, board.now, board.zone)
+        lines.append(f"#{row.id} {row.severity.upper()} {who}: {row.what}; {row.where}; {since}; {then}")
+    return lines
+
+
+def _header(board: Board) -> Panel:
+    urgent = [row.severity for row in board.rows if row.state is State.OPEN]
+    style = "green" if not urgent else "red" if SEVERITIES[-1] in urgent else "yellow"
+    return Panel(_summary(board), title="Telematics monitor", title_align="left", border_style=style)
+
+
+def _summary(board: Board) -> Text:
+    local = (EPOCH + timedelta(milliseconds=board.now)).astimezone(board.zone)
+    notes = sum(row.state is State.OPEN and row.severity == SEVERITIES[0] for row in board.rows)
+    waiting = sum(row.state is State.OPEN for row in board.rows) - notes
+    taken = sum(row.state is State.ACKNOWLEDGED for row in board.rows)
+    text = Text(f"{local:%a %d %b %Y %H:%M:%S} {local.tzname()}", style="bold")
+    if board.rate != 1:
+        text.append(f" (clock ×{board.rate:g})", style="magenta")
+    text.append(f"   {board.vehicles:,} vehicles   {board.fixes:,} fixes   ", style="default")
+    text.append(f"{waiting} open", style="bold yellow" if waiting else "green")
+    return text.append(f"   {taken} acknowledged   {notes} note{'' if notes == 1 else 's'}", style="default")
+
+
+def _cells(row: Row, now: int, zone: ZoneInfo) -> list[Any]:
+    """The cells of one incident."""
+    calm = row.state is not State.OPEN
+    title = Text(row.what, style="dim" if calm else "bold")
+    title.append("\n" + row.where, style="dim" if calm else "not bold")
+    name, _, carrier = row.who.partition("\n")
+    who = Text(name, style="dim" if calm else "bold")
+    if carrier:
+        who.append("\n" + carrier, style="dim")
+    begin = _hour(row.since, zone)
+    held = f"{begin}, {span(now - row.since)}" if row.cleared is None else f"{begin} to {_hour(row.cleared, zone)}"
+    since = Text(held)
+    since.append(f"\n{row.measure}", style="dim")
+    severity = Text(f" {row.severity.upper()} ", style="dim" if calm else COLOURS[row.severity])
+    return [str(row.id), severity, who, title, since, Text(_next(row, now, zone), style="dim" if calm else "")]
+
+
+def _measure(signal: Signal) -> str:
+    """How bad it is, short: "30 min allowed", "2.3 km off"."""
+    if signal.unit == "m":
+        return f"{length(signal.measure, 'en')} off"
+    return f"{span(signal.limit * (60_000 if signal.unit == 'min' else 1000))} allowed"
+
+
+def _next(row: Row, now: int, zone: ZoneInfo) -> str:
+    """In whose hands it is, and what happens when."""
+    if row.state is State.RESOLVED:
+        return f"resolved by {row.handled_by}: {row.outcome}"
+    if row.state is State.ACKNOWLEDGED:
+        return f"{row.handled_by} has it"
+    fact = "taken back by late data; " if row.withdrawn else ""
+    if row.next_at is None:
+        return fact + ("closes by itself" if row.severity == SEVERITIES[0] else "nobody is rung")
+    wait = max(0, row.next_at - now) // 1000
+    return f"{fact}rings {row.next_names} in {wait // 60}:{wait % 60:02d} ({_hour(row.next_at, zone)})"
+
+
+def _hour(ms: int, zone: ZoneInfo) -> str:
+    """Local time without its zone, which the header shows."""
+    return f"{(EPOCH + timedelta(milliseconds=ms)).astimezone(zone):%H:%M}"
+
+
+def _notice(line: Line, zone: ZoneInfo) -> Text:
+    mark, style = MARKS.get(line.state, ("… waiting", "yellow"))
+    text = Text(f"  {_hour(line.at, zone)} ", style="dim", no_wrap=True, overflow="ellipsis")
+    text.append(mark, style=style)
+    return text.append(f" {line.to}: {line.subject}")

@@ -1,0 +1,98 @@
+"""Decode: messages to fixes in columns, and to rejects with a reason; the only place where a clock judges a position.
+
+A payload may be gzip, up to a bound. A fix further ahead of the clock than the settings allow is quarantined with the rejects.
+Shapes: N fixes.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from monitor.fixes import ALARM_NAMES, Alarm, FixBatch, Fleet, Reject, VehicleId, empty, normalised
+from monitor.ingest.delivery import Message
+from monitor.ingest.formats import FORMATS, Format
+from monitor.ingest.formats.native import Fix
+from monitor.settings import Ingest, format_duration, milliseconds
+
+GZIP = b"\x1f\x8b"
+LARGEST_BYTES = 16 * 1024 * 1024
+
+
+class Decoded(NamedTuple):
+    """What messages hold."""
+
+    fixes: FixBatch
+    rejects: list[Reject]
+
+
+def decode(messages: Sequence[Message], now: int, fleet: Fleet, settings: Ingest) -> Decoded:
+    """Read the fixes of messages that arrived at `now` (ms); what is wrong becomes a reject with its reason and its bytes."""
+    rows: list[tuple[float | int | None, ...]] = []
+    rejects: list[Reject] = []
+    latest, native = now + milliseconds(settings.future), FORMATS["native"]
+    codes = fleet.codes
+    for message in messages:
+        code = codes.get((message.carrier, message.vehicle))
+        if code is None:
+            code = fleet.code(VehicleId(message.carrier, message.vehicle))
+        for fix in _read(native, message.payload, settings.max_fixes_per_message):
+            if isinstance(fix, str):
+                rejects.append(Reject(message.carrier, message.vehicle, message.topic, fix, message.payload))
+                continue
+            ms = round(fix.time.timestamp() * 1e6) // 1000
+            if ms > latest:
+                ahead = f"time is {(ms - now) // 1000} s ahead of the clock; allowed are {format_duration(settings.future)}"
+                rejects.append(Reject(message.carrier, message.vehicle, message.topic, ahead, message.payload))
+                continue
+            rows.append((code, ms, fix.lon, fix.lat, fix.speed_mps, fix.heading_deg, fix.accuracy_m, *_flags(fix)))
+    return Decoded(_batch(fleet, rows), rejects)
+
+
+def _read(form: Format, payload: bytes, most: int) -> list[Fix | str]:
+    if payload[:2] == GZIP:
+        try:
+            payload = _unzipped(payload)
+        except (zlib.error, ValueError) as error:
+            return [f"not readable as gzip: {error}"]
+    fixes = form.read(payload)
+    return fixes if len(fixes) <= most else [f"{len(fixes)} fixes in one message; allowed are {most}"]
+
+
+def _unzipped(payload: bytes) -> bytes:
+    reader = zlib.decompressobj(31)
+    out = reader.decompress(payload, LARGEST_BYTES)
+    if reader.unconsumed_tail:
+        raise ValueError(f"more than {LARGEST_BYTES} bytes when unpacked")
+    return out
+
+
+def _flags(fix: Fix) -> tuple[int, int, int]:
+    """Ignition, door and alarms as numbers."""
+    alarms = 0
+    for name in fix.alarms or ():
+        alarms |= ALARM_NAMES.get(name.lower(), Alarm.OTHER)
+    return (-1 if fix.ignition is None else int(fix.ignition), -1 if fix.door is None else int(fix.door), alarms)
+
+
+def _batch(fleet: Fleet, rows: list[tuple[float | int | None, ...]]) -> FixBatch:
+    if not rows:
+        return empty()
+    vehicle, ms, lon, lat, speed, heading, accuracy, ignition, door, alarms = zip(*rows, strict=True)
+    floats = [np.array(column, np.float64) for column in (lon, lat, speed, heading, accuracy)]
+    return normalised(
+        fleet,
+        np.array(vehicle, np.int32),
+        np.array(ms, np.int64).view("datetime64[ms]"),
+        floats[0],
+        floats[1],
+        speed=floats[2],
+        heading=floats[3],
+        accuracy=floats[4],
+        ignition=np.array(ignition, np.int8),
+        door=np.array(door, np.int8),
+        alarms=np.array(alarms, np.uint32),
+    )

@@ -1,0 +1,78 @@
+"""Our own payload: one fix as a JSON object, or several in an array.
+
+    {"time": "2026-03-01T06:00:00Z", "lat": 43.65, "lon": -79.38, "speed_mps": 22.4, "heading_deg": 71, "accuracy_m": 4,
+     "ignition": true, "door": false, "alarms": ["panic"], "boot": "a7", "seq": 1842}
+
+`time` is RFC 3339 with a zone and is required; a fix without `lat` and `lon` carries no position, only its time and alarms. Unknown
+keys are ignored, unknown alarms count as "other". What is wrong is said with the key and what is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+NAME = "native"
+
+Degrees = Annotated[float, Meta(ge=-180, le=180)]
+
+
+class Fix(msgspec.Struct, gc=False):
+    """One fix as a device tells it."""
+
+    time: Annotated[datetime, Meta(tz=True)]
+    lat: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    lon: Degrees | None = None
+    speed_mps: float | None = None
+    heading_deg: Annotated[float, Meta(ge=0, le=360)] | None = None
+    accuracy_m: Annotated[float, Meta(ge=0)] | None = None
+    ignition: bool | None = None
+    door: bool | None = None
+    alarms: Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(max_length=64)] | None = None
+
+
+_MESSAGE = msgspec.json.Decoder(Fix | list[Fix])
+_ONE = msgspec.json.Decoder(Fix)
+_MANY = msgspec.json.Decoder(list[msgspec.Raw])
+FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What a decoder raises on bad bytes; the last two are not its own, but it lets them through."""
+
+
+def read(payload: bytes) -> list[Fix | str]:
+    """Read one payload: its fixes, and the reason for each that is wrong."""
+    try:
+        message = _MESSAGE.decode(payload)
+    except FAULTS as error:
+        return _apart(payload, error)
+    fixes = message if isinstance(message, list) else [message]
+    return [fix if (fix.lat is None) == (fix.lon is None) else "lat and lon: allowed are both or neither" for fix in fixes]
+
+
+def _apart(payload: bytes, error: Exception) -> list[Fix | str]:
+    """Save the good fixes of an array in which one is wrong."""
+    try:
+        parts = _MANY.decode(payload)
+    except FAULTS:
+        return [reason(error)]
+    return list(_each(parts))
+
+
+def _each(parts: list[msgspec.Raw]) -> Iterator[Fix | str]:
+    for number, part in enumerate(parts):
+        try:
+            yield _ONE.decode(part)
+        except FAULTS as error:
+            yield f"fix {number}: {reason(error)}"
+
+
+def reason(error: Exception) -> str:
+    """Say in one line what is wrong with a payload."""
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8: {error.reason} at byte {error.start}"
+    return str(error).replace("`", "")

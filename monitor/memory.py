@@ -1,0 +1,174 @@
+"""Memory: what is remembered of every vehicle, between steps; and one vehicle's row as bytes.
+
+Rows are taken out for the vehicles of a delivery, stepped, and put back; the others are never touched. A *checkpoint* is one row as
+bytes: it names places, routes and trips by their ids, because codes mean nothing outside a process.
+Shapes: V vehicles, R rows taken out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from monitor.episodes import EPISODE
+from monitor.fixes import I32, I64, Bool, Fleet, VehicleId
+from monitor.motion import NONE
+from monitor.pipeline import ROW, Rows, fresh
+from monitor.visits import VISIT
+from monitor.world import World
+
+LAYOUT = hashlib.sha256(repr((ROW, VISIT, EPISODE)).encode()).hexdigest()[:12]
+"""Changes with the shape of the rows: a checkpoint of another layout is void."""
+NEVER = int(np.iinfo(np.int64).max)
+
+
+class Memory:
+    """The rows of all vehicles, by their codes."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self._known = 0
+        self._state = np.empty(0, ROW)
+        self._deadline = np.empty(0, np.int64)
+        self._heard = np.empty(0, np.int64)
+        self._visits: dict[int, npt.NDArray[np.void]] = {}
+        self._episodes: dict[int, npt.NDArray[np.void]] = {}
+
+    def rows(self, codes: Iterable[int]) -> Rows:
+        """Take out the rows of some vehicles, those never seen included."""
+        self._make_room()
+        code = np.unique(np.fromiter(codes, np.int32))
+        visits = _gathered([self._visits.get(c) for c in code.tolist()], VISIT)
+        carried = _gathered([self._episodes.get(c) for c in code.tolist()], EPISODE)
+        carried = carried[np.argsort(carried["kind"], kind="stable")]
+        return Rows(tuple(self.fleet.ids[c] for c in code.tolist()), code, self._state[code].copy(), visits, carried)
+
+    def put(self, rows: Rows) -> None:
+        """Put rows back as they now are."""
+        self._make_room()
+        self._state[rows.code] = rows.state
+        self._deadline[rows.code] = NEVER
+        waiting = rows.episodes[rows.episodes["deadline"] != NONE]
+        np.minimum.at(self._deadline, rows.code[waiting["row"]], waiting["deadline"])
+        _scattered(self._visits, rows.visits, rows.code)
+        _scattered(self._episodes, rows.episodes[np.argsort(rows.episodes["row"], kind="stable")], rows.code)
+
+    def hear(self, codes: I32, now: int) -> None:
+        """Note that something arrived from these vehicles at `now` (ms)."""
+        self._make_room()
+        self._heard[codes] = now
+
+    def frontier(self, codes: I32) -> I64:
+        """(N,) the newest time processed for each of some vehicles, NONE for one never seen."""
+        self._make_room()
+        return np.asarray(self._state["order"]["frontier"][codes], np.int64)
+
+    def horizon(self, codes: I32, now: int, settle_ms: int, at_most_ms: int) -> I64:
+        """(N,) up to when deadlines may fire at `now`: at once where a vehicle has been quiet for the settle time, else later."""
+        quiet = now - self._heard[codes] >= settle_ms
+        return np.where(quiet, now, now - at_most_ms)
+
+    def due(self, now: int, settle_ms: int, at_most_ms: int) -> list[int]:
+        """The vehicles with a deadline that may fire at `now`."""
+        waiting = np.flatnonzero(self._deadline[: self._known] <= now)
+        return [int(c) for c in waiting[self._deadline[waiting] <= self.horizon(waiting.astype(np.int32), now, settle_ms, at_most_ms)]]
+
+    def _make_room(self) -> None:
+        known = len(self.fleet.ids)
+        if known > len(self._state):
+            more = max(64, 2 * known) - len(self._state)
+            self._state = np.concatenate([self._state, fresh([VehicleId("", "")] * more, np.arange(more, dtype=np.int32)).state])
+            self._deadline = np.concatenate([self._deadline, np.full(more, NEVER)])
+            self._heard = np.concatenate([self._heard, np.full(more, -NEVER // 2)])
+        self._known = known
+
+    def nbytes(self) -> int:
+        """Bytes held for the vehicles known, without what Python needs around them."""
+        ragged = sum(a.nbytes for a in (*self._visits.values(), *self._episodes.values()))
+        return self._known * (ROW.itemsize + 16) + ragged
+
+
+def _gathered(parts: Sequence[npt.NDArray[np.void] | None], dtype: np.dtype[np.void]) -> npt.NDArray[np.void]:
+    """Several vehicles' records as one array, each with its row number."""
+    out = np.concatenate([np.empty(0, dtype), *(part for part in parts if part is not None)])
+    out["row"] = np.repeat(np.arange(len(parts)), [0 if part is None else len(part) for part in parts])
+    return out
+
+
+def _scattered(held: dict[int, npt.NDArray[np.void]], records: npt.NDArray[np.void], code: I32) -> None:
+    """Replace what is held of some vehicles by records sorted by row."""
+    bounds = np.searchsorted(records["row"], np.arange(len(code) + 1))
+    for row, c in enumerate(code.tolist()):
+        if bounds[row] < bounds[row + 1]:
+            held[c] = records[bounds[row] : bounds[row + 1]].copy()
+        else:
+            held.pop(c, None)
+
+
+NAMED = (("place", "subject"), ("place", "place"), ("route", "route"), ("trip", "trip"))
+"""What the codes in an episode name, and the field they stand in."""
+
+
+def snapshot(rows: Rows, row: int, world: World) -> bytes:
+    """One row as bytes."""
+    names = {"place": [p.id for p in world.atlas.places], "route": [r.id for r in world.atlas.routes]}
+    names["trip"] = [trip.id for trip in world.trips.all]
+    state, visits, carried = rows.state[row : row + 1].copy(), rows.visits.copy(), rows.episodes.copy()
+    visits, carried = visits[visits["row"] == row], carried[carried["row"] == row]
+    used: dict[str, list[str]] = {"place": [], "route": [], "trip": []}
+    columns = [("place", visits["place"]), ("trip", state["judged"]["trip"])]
+    columns += [(what, carried[name]) for what, name in NAMED]
+    for what, column in columns:
+        column[:] = [_number(used[what], names[what][code]) if code >= 0 else -1 for code in column.tolist()]
+    head = json.dumps({"layout": LAYOUT, "names": used, "visits": len(visits), "episodes": len(carried)}, ensure_ascii=False)
+    return b"".join([head.encode(), b"\n", state.tobytes(), visits.tobytes(), carried.tobytes()])
+
+
+def _number(names: list[str], name: str) -> int:
+    if name not in names:
+        names.append(name)
+    return names.index(name)
+
+
+def restore(vehicles: Sequence[VehicleId], code: I32, bodies: Sequence[bytes | None], world: World) -> Rows:
+    """Make rows of checkpoints, empty ones where there is none; `code` is ascending.
+
+    What a checkpoint names that is no more in the world is forgotten with it.
+    """
+    rows = fresh(vehicles, code)
+    codes = {"place": world.atlas.place_code, "route": world.atlas.route_code}
+    codes["trip"] = {trip.id: number for number, trip in enumerate(world.trips.all)}
+    visits, carried = [np.empty(0, VISIT)], [np.empty(0, EPISODE)]
+    for row, body in enumerate(bodies):
+        if body is None or not is_current(body):
+            continue
+        head, _, rest = body.partition(b"\n")
+        said = json.loads(head)
+        of = {what: np.array([codes[what].get(name, -1) for name in names] + [-1]) for what, names in said["names"].items()}
+        rows.state[row : row + 1] = np.frombuffer(rest, ROW, 1)
+        here = np.frombuffer(rest, VISIT, said["visits"], ROW.itemsize).copy()
+        open_ = np.frombuffer(rest, EPISODE, said["episodes"], ROW.itemsize + here.nbytes).copy()
+        watched = open_["subject"] >= 0
+        for what, column in [("place", here["place"]), *((what, open_[name]) for what, name in NAMED)]:
+            column[:] = of[what][column]
+        rows.state["judged"]["trip"][row] = of["trip"][rows.state["judged"]["trip"][row]]
+        here["row"] = open_["row"] = row
+        visits.append(here[here["place"] >= 0])
+        carried.append(open_[~watched | (open_["subject"] >= 0)])
+    all_carried = np.concatenate(carried)
+    order = np.argsort(all_carried["kind"], kind="stable")
+    return Rows(rows.vehicles, code, rows.state, np.concatenate(visits), all_carried[order])
+
+
+def is_current(body: bytes) -> bool:
+    """Whether a checkpoint was written by rows of this layout."""
+    return f'"layout": "{LAYOUT}"'.encode() in body.partition(b"\n")[0]
+
+
+def present(rows: Rows) -> Bool:
+    """(R,) whether anything was ever processed for a row."""
+    return np.asarray(rows.state["order"]["frontier"] != NONE, bool)

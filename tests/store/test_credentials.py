@@ -1,0 +1,182 @@
+"""Who may connect: the right secret under the right name, soon after it is stored and until soon after it is revoked."""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from monitor.errors import MonitorError
+from monitor.store import credentials
+from monitor.store.credentials import Identity, Verifier, create, listed, revoke, set_password
+from monitor.store.journal import verify
+from monitor.store.schema import credential, journal
+from monitor.store.store import Store
+from tests.store.samples import DAY
+
+PASSWORD = "correct horse battery"
+
+
+def looking(store: Store) -> Verifier:
+    """A verifier that looks at the table each time."""
+    ticks = count()
+    return Verifier(store, seconds=lambda: float(next(ticks)))
+
+
+def token_of(store: Store, carrier: str = "north", vehicle: str | None = None) -> bytes:
+    with store.begin() as transaction:
+        return create(transaction, carrier, vehicle, DAY).encode()
+
+
+def chosen(store: Store, password: str = PASSWORD, carrier: str = "north", vehicle: str | None = None) -> bytes:
+    with store.begin() as transaction:
+        set_password(transaction, carrier, vehicle, password, DAY)
+    return password.encode()
+
+
+def test_a_carriers_token_connects_for_the_carrier_or_bound_to_any_of_its_vehicles(store: Store) -> None:
+    token, verifier = token_of(store), looking(store)
+    assert verifier.authenticate("north", token) == Identity("north", None)
+    assert verifier.authenticate("north/truck-1", token) == Identity("north", "truck-1")
+    assert verifier.authenticate("south", token) is None
+    assert verifier.authenticate("south/truck-1", token) is None
+
+
+def test_a_vehicles_token_connects_for_that_vehicle_alone(store: Store) -> None:
+    token, verifier = token_of(store, vehicle="truck-1"), looking(store)
+    assert verifier.authenticate("north/truck-1", token) == Identity("north", "truck-1")
+    assert [verifier.authenticate(name, token) for name in ("north", "north/truck-2", "south/truck-1")] == [None] * 3
+
+
+@pytest.mark.parametrize("vehicle", [None, "truck-1"])
+def test_a_password_connects_like_a_token(store: Store, vehicle: str | None) -> None:
+    password, verifier = chosen(store, vehicle=vehicle), looking(store)
+    assert verifier.authenticate("north/truck-1", password) == Identity("north", "truck-1")
+    assert verifier.authenticate("north", password) == (None if vehicle else Identity("north", None))
+    assert verifier.authenticate("north/truck-1", password + b"!") is None
+    assert verifier.authenticate("south/truck-1", password) is None
+
+
+@pytest.mark.parametrize("name", ["", "/", "/truck-1", "north/", "north/a/b", "north/+", "north\x00", "n orth", "north/#"])
+def test_a_name_that_no_topic_could_carry_never_connects(store: Store, name: str) -> None:
+    assert looking(store).authenticate(name, token_of(store)) is None
+
+
+def test_neither_tokens_nor_passwords_are_on_disk(store: Store) -> None:
+    token, password = token_of(store), chosen(store)
+    with store.read() as transaction:
+        secrets = transaction.connection.execute(select(credential.c.secret).order_by(credential.c.id)).scalars().all()
+        assert secrets[0] == hashlib.sha256(token).hexdigest()
+        assert secrets[1].startswith("scrypt$16384$8$1$")
+        told = "".join(transaction.connection.execute(select(journal.c.body)).scalars())
+    for secret in (token, password):
+        assert secret.decode() not in told + "".join(secrets)
+
+
+def test_a_token_has_256_bits_and_none_is_like_another(store: Store) -> None:
+    tokens = {token_of(store) for _ in range(20)}
+    assert len(tokens) == 20
+    assert all(credentials.TOKEN.fullmatch(token) for token in tokens)
+
+
+def test_a_revoked_credential_connects_no_more_and_stays_listed(store: Store) -> None:
+    first, second, verifier = token_of(store), token_of(store), looking(store)
+    assert verifier.authenticate("north", first) == Identity("north", None)
+    with store.begin() as transaction:
+        revoke(transaction, 1, DAY + 5, by="ana")
+    assert verifier.authenticate("north", first) is None
+    assert verifier.authenticate("north", second) == Identity("north", None)
+    with store.read() as transaction:
+        assert [(item.id, item.revoked) for item in listed(transaction)] == [(1, DAY + 5), (2, None)]
+        told = transaction.connection.execute(select(journal.c.actor, journal.c.kind)).all()
+    assert tuple(told[-1]) == ("ana", "credential.revoked")
+    assert verify(store) is None
+
+
+def test_a_new_password_replaces_the_old_one_of_the_same_name_only(store: Store) -> None:
+    old, other = chosen(store), chosen(store, "another long password", vehicle="truck-1")
+    new, verifier = chosen(store, "a newer long password"), looking(store)
+    assert verifier.authenticate("north", old) is None
+    assert verifier.authenticate("north", new) == Identity("north", None)
+    assert verifier.authenticate("north/truck-1", other) == Identity("north", "truck-1")
+
+
+@pytest.mark.parametrize(
+    ("password", "said"), [("short", "has 5 characters: allowed are 12 or more"), ("A" * 43, "shape of a generated token")]
+)
+def test_a_password_that_is_too_short_or_looks_like_a_token_is_refused(store: Store, password: str, said: str) -> None:
+    with pytest.raises(MonitorError, match=said):
+        chosen(store, password)
+
+
+@pytest.mark.parametrize(("carrier", "vehicle"), [("", None), ("a/b", None), ("north", "+"), ("north", ""), ("no rth", None)])
+def test_a_name_that_no_topic_could_carry_gets_no_credential(store: Store, carrier: str, vehicle: str | None) -> None:
+    with pytest.raises(MonitorError, match="allowed are 1 to 64 of"):
+        token_of(store, carrier, vehicle)
+
+
+@pytest.mark.parametrize("revoked_before", [True, False])
+def test_what_cannot_be_revoked_says_why(store: Store, revoked_before: bool) -> None:
+    if revoked_before:
+        token_of(store)
+        with store.begin() as transaction:
+            revoke(transaction, 1, DAY)
+    said = "was revoked before" if revoked_before else "there is none"
+    with pytest.raises(MonitorError, match=f"credential 1: {said}"), store.begin() as transaction:
+        revoke(transaction, 1, DAY)
+
+
+def test_the_copy_is_read_again_after_a_second_and_not_before(store: Store) -> None:
+    now = [0.0]
+    verifier = Verifier(store, seconds=lambda: now[0])
+    assert verifier.authenticate("north", b"A" * 43) is None
+    token = token_of(store)
+    now[0] = 0.9
+    assert verifier.authenticate("north", token) is None
+    now[0] = 1.0
+    assert verifier.authenticate("north", token) == Identity("north", None)
+
+
+def test_a_storm_of_reconnecting_clients_costs_one_scrypt(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    password, verifier = chosen(store), looking(store)
+    assert verifier.authenticate("north", password) == Identity("north", None)
+    monkeypatch.setattr(hashlib, "scrypt", None)
+    for _ in range(100):
+        assert verifier.authenticate("north", password) == Identity("north", None)
+
+
+def test_only_so_many_results_are_remembered(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credentials, "REMEMBERED", 1)
+    password, verifier = chosen(store), looking(store)
+    for secret, identity in [(password, Identity("north", None)), (b"a wrong password", None)] * 2:
+        assert verifier.authenticate("north", secret) == identity
+
+
+@pytest.mark.parametrize("name", ["north", "nobody", "north/truck-1", "nobody/truck-1"])
+def test_a_wrong_password_takes_the_same_work_whether_the_name_exists_or_not(
+    store: Store, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    chosen(store)
+    verifier, work, scrypt = looking(store), [], hashlib.scrypt
+
+    def counted(password: bytes, *, salt: bytes, n: int, r: int, p: int, dklen: int) -> bytes:
+        work.append(n)
+        return scrypt(password, salt=salt, n=n, r=r, p=p, dklen=dklen)
+
+    monkeypatch.setattr(hashlib, "scrypt", counted)
+    assert verifier.authenticate("someone/else", b"a wrong password") is None
+    work.clear()
+    assert verifier.authenticate(name, b"a wrong password") is None
+    assert work == [2**14] * (2 if "/" in name else 1)
+    assert verifier.authenticate(name, b"A" * 43) is None
+    assert len(work) == (2 if "/" in name else 1)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=20), st.binary(max_size=60))
+def test_whatever_is_presented_gets_an_answer(store: Store, name: str, secret: bytes) -> None:
+    assert Verifier(store).authenticate(name, secret) is None
