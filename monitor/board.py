@@ -157,7 +157,7 @@ def plain(board: Board) -> list[str]:
     for row in board.rows:
         since = f"since {clock_time(row.since, board.zone, 'en')}, {row.measure}"
         who = row.who.replace("\n", " of ")
-        then = _next(row, board.now, board.zone)
+        then = _next(row, board.now, board.zone).replace("\n", " ")
         lines.append(f"#{row.id} {row.severity.upper()} {who}: {row.what}; {row.where}; {since}; {then}")
     return lines
 
@@ -173,12 +173,12 @@ def _summary(board: Board) -> Text:
     notes = sum(row.state is State.OPEN and row.severity == SEVERITIES[0] for row in board.rows)
     waiting = sum(row.state is State.OPEN for row in board.rows) - notes
     taken = sum(row.state is State.ACKNOWLEDGED for row in board.rows)
-    text = Text(f"{local:%a %d %b %Y %H:%M:%S} {local.tzname()}", style="bold")
+    text = Text(f"{local:%a %d %b %H:%M:%S} {local.tzname()}", style="bold")
     if board.rate != 1:
         text.append(f" (clock ×{board.rate:g})", style="magenta")
-    text.append(f"   {board.vehicles:,} vehicles   {board.fixes:,} fixes   ", style="default")
+    text.append(f"  {board.vehicles:,} vehicles  {board.fixes:,} fixes  ", style="default")
     text.append(f"{waiting} open", style="bold yellow" if waiting else "green")
-    return text.append(f"   {taken} acknowledged   {notes} note{'' if notes == 1 else 's'}", style="default")
+    return text.append(f"  {taken} acknowledged  {notes} note{'' if notes == 1 else 's'}", style="default")
 
 
 def _cells(row: Row, now: int, zone: ZoneInfo) -> list[Any]:
@@ -215,7 +215,7 @@ def _next(row: Row, now: int, zone: ZoneInfo) -> str:
     if row.next_at is None:
         return fact + ("closes by itself" if row.severity == SEVERITIES[0] else "nobody is rung")
     wait = max(0, row.next_at - now) // 1000
-    return f"{fact}rings {row.next_names} in {wait // 60}:{wait % 60:02d} ({_hour(row.next_at, zone)})"
+    return f"{fact}rings {row.next_names}\nin {wait // 60}:{wait % 60:02d} ({_hour(row.next_at, zone)})"
 
 
 def _hour(ms: int, zone: ZoneInfo) -> str:

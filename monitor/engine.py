@@ -27,7 +27,6 @@ Handle = Callable[[Transaction, Sequence[Change], int], object]
 """What else a delivery's changes do, in the same transaction: incidents, escalation, notices."""
 
 LATE = "a late fix showed it otherwise"
-ADJUDICATED = "the adjudication of all stored fixes showed it otherwise"
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,6 @@ class Engine:
     def __init__(self, store: Store, world: World, fleet: Fleet, handle: Handle = nothing_else) -> None:
         self.store, self.world, self.fleet, self.handle = store, world, fleet, handle
         self.memory = Memory(fleet)
-        self.stale: set[int] = set()
-        """Vehicles with a fix too late to rewind to: `adjudicate` judges them anew."""
         self.checkpointed: dict[int, int] = {}
         order = world.settings.order
         self._settle = (milliseconds(order.settle), milliseconds(order.settle_at_most))
@@ -73,28 +70,12 @@ class Engine:
             t.add_rejects(rejects, now)
             rows, work = self._rewound(t, self.memory.rows([*due, *np.unique(new.vehicle).tolist()]), new)
             until = np.full(len(rows.code), horizon) if horizon is not None else self._until(rows, new, now)
-            outcome, changes = self._judged(t, rows, work, until, now, LATE)
+            outcome, changes = self._judged(t, rows, work, until, now)
             if len(fixes) or rejects:
                 t.record("ingest", "delivery", _told(new, rejects), now)
         self.memory.put(outcome.rows)
         self.memory.hear(np.unique(fixes.vehicle), now)
         return Taken(len(new), changes, outcome.faults)
-
-    def adjudicate(self, now: int, horizon: int | None = None) -> Taken:
-        """Judge anew, from all their stored fixes, the vehicles that had one too late to rewind to."""
-        if not self.stale:
-            return Taken(0, (), {})
-        codes = np.array(sorted(self.stale), np.int32)
-        with self.store.begin() as t:
-            rows = fresh([self.fleet.ids[c] for c in codes.tolist()], codes)
-            work = concatenate([t.fixes_of(self.fleet, c, None) for c in codes.tolist()])
-            for vehicle in rows.vehicles:
-                t.drop_checkpoints_after(vehicle, NONE)
-            until = np.full(len(codes), horizon) if horizon is not None else self.memory.horizon(codes, now, *self._settle)
-            outcome, changes = self._judged(t, rows, work, until, now, ADJUDICATED)
-        self.memory.put(outcome.rows)
-        self.stale.clear()
-        return Taken(0, changes, outcome.faults)
 
     def resume(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> None:
         """Fill Memory: of every vehicle the newest checkpoint, and the stored fixes since.
@@ -123,13 +104,13 @@ class Engine:
             self._save(t, rows, every_ms=1)
 
     def _rewound(self, t: Transaction, rows: Rows, new: FixBatch) -> tuple[Rows, FixBatch]:
-        """Take late vehicles back to the checkpoint before their earliest late fix, with their stored fixes since."""
+        """Take late vehicles back to the checkpoint before their earliest late fix, with their stored fixes since.
+
+        Where the fix is older than all checkpoints, that is back to nothing, with all the fixes there are.
+        """
         time, frontier = new.time.view(np.int64), rows.state["order"]["frontier"]
         row = np.searchsorted(rows.code, new.vehicle)
         late = time <= frontier[row]
-        lost = late & (time < frontier[row] - self._rewind_ms)
-        self.stale.update(np.unique(new.vehicle[lost]).tolist())
-        new, row, time, late = new.take(~lost), row[~lost], time[~lost], late[~lost]
         work = [new.take(~np.isin(row, row[late]))]
         bodies: dict[int, bytes | None] = {}
         for r in np.unique(row[late]).tolist():
@@ -144,11 +125,11 @@ class Engine:
             return rows, new
         return _replaced(rows, bodies, self.world), concatenate(work)
 
-    def _judged(self, t: Transaction, rows: Rows, work: FixBatch, until: I64, now: int, reason: str) -> tuple[Outcome, list[Change]]:
+    def _judged(self, t: Transaction, rows: Rows, work: FixBatch, until: I64, now: int) -> tuple[Outcome, list[Change]]:
         outcome = step(rows, work, until, self.world)
         frontiers = dict(zip(rows.vehicles, rows.state["order"]["frontier"].tolist(), strict=True))
         stored = [old for old in t.signals_from(frontiers) if old.signal.kind not in outcome.faults]
-        changes = t.apply_changes(reconcile(stored, outcome.signals, now, reason), now)
+        changes = t.apply_changes(reconcile(stored, outcome.signals, now, LATE), now)
         self.handle(t, changes, now)
         self._save(t, outcome.rows, self._checkpoint_ms)
         return outcome, changes

@@ -120,7 +120,6 @@ def _as_they_arrived(
                 faults.update(engine.take(fixes, (), 0, NONE).faults)
                 done += len(fixes)
                 progress(done, total)
-            faults.update(engine.adjudicate(0, NONE).faults)
             faults.update(engine.take(empty(), (), 0, horizon).faults)
             with store.read() as t:
                 signals = t.signal_log()

@@ -91,15 +91,15 @@ def _stop_limits(placed: Placed, fix: I64, may: Bool) -> tuple[I64, Bool, I32]:
     world, trip = placed.world, placed.trip[fix]
     limit = placed.limits(fix, lambda d: milliseconds(d.unauthorized_stop.limit)).astype(np.int64)
     shorter = placed.limits(fix, lambda d: milliseconds(d.unauthorized_stop.no_stop_limit)).astype(np.int64)
-    no_stop = np.where(shorter < limit, placed.standing.no_stop[fix], -1).astype(np.int32)
+    no_stop = np.where(shorter <= limit, placed.standing.no_stop[fix], -1).astype(np.int32)
     limit = np.where(no_stop >= 0, shorter, limit)
     red = placed.limits(fix, lambda d: milliseconds(d.unauthorized_stop.red_zone_limit)).astype(np.int64)
     reach = placed.limits(fix, lambda d: d.unauthorized_stop.red_zone_m)
     origin, red_zone = world.origin[trip], np.zeros(len(fix), bool)
-    asked = ~may & world.high_value[trip] & (origin >= 0) & (red < limit)
+    asked = ~may & world.high_value[trip] & (origin >= 0) & (red <= limit)
     for place in np.unique(origin[asked]):
         there = np.flatnonzero(asked & (origin == place))
         at = fix[there]
         red_zone[there] = world.atlas.distance_m(int(place), placed.lon[at], placed.lat[at]) <= reach[there]
-    no_stop[red_zone] = -1
+    no_stop[red_zone & (red < limit)] = -1
     return np.where(may, ALLOWED, np.where(red_zone, red, limit)), red_zone, no_stop

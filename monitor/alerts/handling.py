@@ -212,7 +212,7 @@ def _tell(transaction: Transaction, change: IncidentChange, each: Incident, run:
         if change.said(what):
             names = notices_store.told_contacts(transaction, each.id)
             told = [desk.contacts[name] for name in names if name in desk.contacts]
-            call = Call(occasion, each.version, f"they were told of it; now it is {what}")
+            call = Call(occasion, each.version, f"they were told of it, and it is now {occasion}")
             _notify(transaction, each, told, call, run, now, desk)
 
 
@@ -226,9 +226,10 @@ def _write_down(transaction: Transaction, each: Incident, run: Run | None, now: 
 
 
 def _reachable(names: Sequence[str], contacts: Contacts) -> list[Contact]:
-    """The contacts of a step that there still are; all of dispatch where none is left, so that nothing goes silent."""
-    known = [contacts[name] for name in names if name in contacts and contacts[name].channels]
-    return known or [contact for contact in contacts.values() if contact.role == "dispatch" and contact.channels]
+    """The contacts of a step that there still are; where none is left dispatch, else everybody: nothing goes silent."""
+    ringable = {name: contact for name, contact in contacts.items() if contact.channels and not contact.authority}
+    known = [ringable[name] for name in names if name in ringable]
+    return known or [contact for contact in ringable.values() if contact.role == "dispatch"] or list(ringable.values())
 
 
 def _notify(

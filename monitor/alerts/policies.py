@@ -11,7 +11,7 @@ allowed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,17 @@ def load_policies(file: Path, contacts: Contacts) -> Policies:
             faults.lines.append(f"{file}: policies: severity {severity} has no policy that is for every carrier")
     faults.stop()
     return Policies(cases)
+
+
+def switched_off(policies: Policies, contacts: Contacts, channels: Collection[str]) -> list[str]:
+    """What of the policies cannot be carried out, one line each; `channels` are those switched on."""
+    rung = {name: policy.name for policy in policies.by_case.values() for step in policy.steps for name in step.contacts}
+    return [
+        f"policy {policy}: contact {name} cannot be told by {reach.channel}: that channel is switched off in the settings"
+        for name, policy in rung.items()
+        for reach in contacts[name].channels
+        if reach.channel not in channels
+    ]
 
 
 def _names(table: Mapping[str, Any], key: str, prefix: str, faults: Faults, allowed: tuple[str, ...] = ()) -> tuple[str, ...]:

@@ -17,8 +17,6 @@ DETOUR_OUT_S, DETOUR_ALONG_S = 300.0, 600.0
 DETOUR_OUT_MPS, DETOUR_ALONG_MPS = 13.0, 18.0
 DETOUR_M = 2 * DETOUR_OUT_S * DETOUR_OUT_MPS + DETOUR_ALONG_S * DETOUR_ALONG_MPS
 """Metres along the way between leaving it and coming back."""
-
-
 BORDER_M = 80_000.0
 """Nobody leaves the route nearer to a border than this."""
 
@@ -66,8 +64,9 @@ class Halt:
 def plan_halts(way: Way, troubles: Sequence[Trouble], rng: np.random.Generator) -> list[Halt]:
     """Everything to do on a way, in the order of travel, well apart; a trouble that finds no place is left out."""
     halts = _troubles(way, troubles, rng)
-    for more in (_border(way, rng), _rests(way, rng), _pauses(way, rng)):
-        halts += [halt for halt in more if _fits(halt, halts)]
+    for halt in (*_border(way, rng), *_rests(way, rng), *_pauses(way, rng)):
+        if _fits(halt, halts):
+            halts.append(halt)
     return sorted(halts, key=lambda halt: halt.p)
 
 
@@ -156,5 +155,5 @@ def _rests(way: Way, rng: np.random.Generator) -> list[Halt]:
 
 def _pauses(way: Way, rng: np.random.Generator) -> list[Halt]:
     """Lights and queues: about one each 40 km, of 30 to 90 s."""
-    count = int(way.length / 40_000)
-    return [Halt(p, p, "pause", rng.uniform(30, 90)) for p in np.sort(rng.uniform(3000.0, way.length - 3000.0, count))[::2]]
+    where = rng.uniform(3000.0, way.length - 3000.0, int(way.length / 40_000))
+    return [Halt(p, p, "pause", rng.uniform(30, 90)) for p in where.tolist()]

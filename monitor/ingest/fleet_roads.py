@@ -108,9 +108,9 @@ class Way:
         return self.road.heading(self.s(p)) if self.forward else (self.road.heading(self.s(p)) + 180.0) % 360.0
 
     def within(self, p: float, kind: str, margin: float = 0.0) -> Zone | None:
-        """Give the first zone of this kind that holds p, or comes within `margin` metres of it."""
-        zones = (zone for zone in self.zones if zone.kind == kind)
-        return next((zone for zone in zones if zone.begin - margin <= p <= zone.end + margin), None)
+        """Give the zone of this kind that holds p, or comes within `margin` metres of it; of several that of the least id."""
+        zones = [zone for zone in self.zones if zone.kind == kind and zone.begin - margin <= p <= zone.end + margin]
+        return min(zones, key=lambda zone: zone.id, default=None)
 
 
 def metres_per_degree(lat: F64) -> tuple[F64, F64]:

@@ -27,6 +27,8 @@ log = logging.getLogger("monitor.listener")
 
 TICK_S = 1.0
 BACKLOG = 1024
+KERNEL_SEND_BYTES = 65_536
+"""Answers are small; left alone, the kernel would hold megabytes for each client that does not read."""
 LAST_COMMIT_S = 30.0
 """How long closing waits for the commit of the delivery under way."""
 GOODBYE_S = 1.0
@@ -50,7 +52,7 @@ class Listener:
         self._server: asyncio.Server | None = None
         self._acknowledged = 0
         self._closing = self._goodbye = False
-        self._iterating = False
+        self._iterating = self._ending = False
         self.port = limits.port
         """The TCP port; after `start` the one really bound."""
 
@@ -80,7 +82,7 @@ class Listener:
         """
         self._iterating = True
         try:
-            while (arrivals := self._inbox.take(TICK_S)) is not None:
+            while not self._ending and (arrivals := self._inbox.take(TICK_S)) is not None:
                 if not self._thread.is_alive():
                     raise ServiceError("the MQTT listener stopped serving; see the log")
                 yield self._delivery(arrivals)
@@ -90,11 +92,13 @@ class Listener:
 
     def close(self) -> None:
         """Stop accepting and end the iteration; blocks only where nobody iterates."""
+        self._ending = True
+        awaited = self._iterating
         if self._thread.ident is None:
             self._loop.close()
         elif self._thread.is_alive():
             self._tell(self._stop)
-            if not self._iterating and threading.current_thread() is not self._thread:
+            if not awaited and threading.current_thread() is not self._thread:
                 self._thread.join()
 
     def _delivery(self, arrivals: Sequence[Arrival]) -> Delivery:
@@ -178,7 +182,9 @@ class Listener:
 def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family)
+        sock = socket.create_server((host, port), family=family)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_SEND_BYTES)  # connections inherit it
+        return sock
     except OSError as error:
         reasons = {errno.EADDRINUSE: "is in use", errno.EACCES: "needs more rights than this user has"}
         reason = reasons.get(error.errno or 0, f"cannot be listened on: {error.strerror or error}")

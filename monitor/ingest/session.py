@@ -48,6 +48,7 @@ class Connection(asyncio.BufferedProtocol):
         self._heard = self._opened = hall.now()
         self._patience = hall.limits.connect_timeout.total_seconds()
         self._closed_at: float | None = None
+        self._answers = bytearray()
         self._refused = 0
         self.under_way = 0
         """Packets taken and not yet committed."""
@@ -85,6 +86,7 @@ class Connection(asyncio.BufferedProtocol):
         if hall.overdrawn(self._framer.held - held):
             self.close(Reason.QUOTA_EXCEEDED, "too much is held of unfinished packets")
         self._hand_over()
+        self._flush()
         if self.under_way >= hall.limits.receive_maximum or (self.under_way and hall.inbox.full):
             self._transport.pause_reading()
             hall.paused.add(self)
@@ -92,7 +94,7 @@ class Connection(asyncio.BufferedProtocol):
     def pause_writing(self) -> None:
         """Close a client that does not read its answers."""
         log.warning("%s: closed, it does not read", self)
-        self._transport.abort()
+        self.abort()
 
     def eof_received(self) -> bool:
         """Close with the client."""
@@ -133,12 +135,13 @@ class Connection(asyncio.BufferedProtocol):
         elif self._identity is None:
             if now - self._opened > self._patience:
                 log.info("stranger: closed, no CONNECT in %g s", self._patience)
-                self._transport.abort()
+                self.abort()
         elif now - self._heard > self._patience and self not in self._hall.paused:
             self.close(Reason.KEEP_ALIVE_TIMEOUT, f"silent for {self._patience:g} s")
 
     def abort(self) -> None:
         """Close it at once, unread answers and all."""
+        self._closed_at = self._closed_at or self._hall.now()
         self._transport.abort()
 
     def close(self, reason: Reason, why: str) -> None:
@@ -151,6 +154,8 @@ class Connection(asyncio.BufferedProtocol):
     # -- packets --
 
     def _read(self, data: bytes) -> None:
+        if not self._version and not self._framer.held and data[0] != Kind.CONNECT << 4:
+            raise ProtocolError(Reason.PROTOCOL_ERROR, "the first packet is not CONNECT")  # HTTP, TLS: do not wait for more
         for first, body in self._framer.feed(data):
             if first & 0xF0 == 0x30 and self._identity is not None:
                 self._publish(first, body, self._identity)
@@ -214,8 +219,6 @@ class Connection(asyncio.BufferedProtocol):
 
     def _answer(self, first: int, body: bytes) -> None:
         if self._identity is None:
-            if first != Kind.CONNECT << 4:
-                raise ProtocolError(Reason.PROTOCOL_ERROR, "the first packet is not CONNECT")
             self._version = packets.protocol_level(body)
             self._admit(packets.connect(body, self._version))
             return
@@ -225,11 +228,11 @@ class Connection(asyncio.BufferedProtocol):
         if kind is Kind.SUBSCRIBE:
             self._subscribe(body, self._identity)
         elif kind is Kind.UNSUBSCRIBE:
-            self._transport.write(answers.unsuback(self._version, *packets.unsubscribe(body, self._version)))
+            self._answers += answers.unsuback(self._version, *packets.unsubscribe(body, self._version))
         else:
             packets.check_end(kind, body, self._version)
             if kind is Kind.PINGREQ:
-                self._transport.write(answers.PINGRESP)
+                self._answers += answers.PINGRESP
             elif kind is Kind.DISCONNECT:
                 log.info("%s: disconnected", self)
                 self._leave(b"")
@@ -239,7 +242,7 @@ class Connection(asyncio.BufferedProtocol):
         codes = [self._granted(pattern, qos, identity) for pattern, qos in asked.filters]
         if asked.identified:
             codes = [Reason.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED] * len(codes)
-        self._transport.write(answers.suback(self._version, asked.packet_id, codes))
+        self._answers += answers.suback(self._version, asked.packet_id, codes)
 
     def _granted(self, pattern: str, qos: int, identity: Identity) -> int:
         if subscribable(identity, pattern):
@@ -260,7 +263,13 @@ class Connection(asyncio.BufferedProtocol):
         if old is not None:
             old.close(Reason.SESSION_TAKEN_OVER, "another connection took its client id")
         log.info("%s: connected, MQTT %s", self, "5" if self._version == V5 else "3.1.1")
-        self._transport.write(admission.answer)
+        self._answers += admission.answer
+
+    def _flush(self) -> None:
+        """One write a read, however many small packets it answers."""
+        if self._answers:
+            self._transport.write(bytes(self._answers))
+            self._answers.clear()
 
     # -- the end --
 
@@ -278,8 +287,8 @@ class Connection(asyncio.BufferedProtocol):
         if self._closed_at is not None or self._transport.is_closing():
             return
         self._closed_at = self._hall.now()
-        if last:
-            self._transport.write(last)
+        self._answers += last
+        self._flush()
         if self in self._hall.paused:
             self.resume()  # else their closing goes unnoticed
         try:

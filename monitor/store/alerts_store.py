@@ -7,18 +7,19 @@ shows them as they stand. Nothing here decides anything.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from monitor.alerts.escalation import Policy, Run, RunState
 from monitor.alerts.incident import FOREVER, Incident, Link, Member, State
 from monitor.signals import Change
 from monitor.store.codec import SIGNAL_FIELDS, signal_from_row
-from monitor.store.schema import escalation_run, incident, incident_signal, signal
+from monitor.store.schema import escalation_run, incident, incident_signal, journal, signal
 from monitor.store.transaction import Transaction
 
 KEPT = tuple(
@@ -109,6 +110,28 @@ def save_run(transaction: Transaction, run: Run) -> None:
     }
     query = upsert(escalation_run).values(row)
     transaction.connection.execute(query.on_conflict_do_update(index_elements=["incident_id"], set_=row))
+
+
+class Moment(NamedTuple):
+    """One line of an incident's timeline."""
+
+    at: int
+    actor: str
+    what: str
+    why: str
+
+
+def timeline(transaction: Transaction, number: int) -> list[Moment]:
+    """Everything that happened to an incident and its notices, who did it and why, in the order of the journal."""
+    whose = func.json_extract(journal.c.body, "$.incident") == number
+    about = or_(journal.c.kind.startswith("incident."), journal.c.kind.startswith("notice."))
+    query = select(journal.c.at, journal.c.actor, journal.c.kind, journal.c.body).where(about, whose).order_by(journal.c.seq)
+    moments = []
+    for at, actor, kind, text in transaction.connection.execute(query):
+        body = json.loads(text)
+        to = f"{body['contact']} by {body['channel']}: " if "contact" in body else ""
+        moments.append(Moment(at, actor, kind, to + (body.get("why") or body.get("detail") or "")))
+    return moments
 
 
 def _run(row: Row[Any]) -> Run:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -99,9 +101,19 @@ def shipped() -> Desk:
     return Desk(Alerts(), load_policies(ROOT / "config" / "policies.toml", contacts), contacts, SURROUNDINGS)
 
 
+@cache
+def _empty_database() -> bytes:
+    """The bytes of a database with every table and no row."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "monitor.db"
+        Store.open(f"sqlite:///{file}", timedelta(seconds=10)).close()
+        return file.read_bytes()
+
+
 @contextmanager
 def opened(folder: Path) -> Iterator[Store]:
-    """A store of its own in a real file."""
+    """A store of its own in a real file, a copy of an empty one: the migrations run once."""
+    (folder / "monitor.db").write_bytes(_empty_database())
     store = Store.open(f"sqlite:///{folder / 'monitor.db'}", timedelta(seconds=10))
     try:
         yield store

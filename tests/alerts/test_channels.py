@@ -14,6 +14,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from monitor.alerts.channels import CHANNELS, build_channels
 from monitor.alerts.channels.channel import Channel, Outcome, Permanent, Sent, Temporary, Unknown
@@ -40,7 +41,7 @@ class Rig:
 
     def __init__(self, folder: Path, mailbox: Mailbox) -> None:
         self.stream, self.mailbox, self.log = io.StringIO(), mailbox, folder / "deep" / "notices.log"
-        self.channels = build_channels(Alerts(notice_log=str(self.log), smtp=smtp(mailbox.port)), self.stream)
+        self.channels = build_channels(Alerts(notice_log=str(self.log), smtp=smtp(mailbox.port)), Console(file=self.stream))
 
     def told(self, name: str) -> str:
         """Everything that a channel carried so far, as text."""
@@ -96,28 +97,24 @@ def test_every_channel_takes_a_world_that_is_broken_as_an_outcome_not_an_excepti
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
         alerts = Alerts(notice_log=str(tmp_path / "file" / "log"), smtp=smtp(taken.getsockname()[1]))
-        outcome = build_channels(alerts, stream)[name].send(notice(channel=name))
+        outcome = build_channels(alerts, Console(file=stream))[name].send(notice(channel=name))
     assert isinstance(outcome, Temporary)
     assert outcome.detail
 
 
 def test_switched_off_channels_are_not_built() -> None:
-    assert list(build_channels(Alerts(notice_log=""), io.StringIO())) == ["console"]
+    assert list(build_channels(Alerts(notice_log=""), Console())) == ["console"]
 
 
 def test_mail_without_a_sender_or_without_its_password_file_is_a_fault() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        build_channels(Alerts(smtp=Smtp(host="mail.example", username="monitor")), io.StringIO())
+        build_channels(Alerts(smtp=Smtp(host="mail.example", username="monitor")), Console())
     assert [fault.split(" = ")[0] for fault in caught.value.faults] == ["alerts.smtp.sender", "alerts.smtp.password_file"]
 
 
 def test_the_terminal_rings_the_bell_for_what_is_critical_only() -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    stream = Terminal()
-    channel: Channel = ConsoleChannel(stream)
+    stream = io.StringIO()
+    channel: Channel = ConsoleChannel(Console(file=stream, force_terminal=True))
     channel.send(notice())
     assert "\a" not in stream.getvalue()
     channel.send(notice(severity="critical", subject="[CRITICAL] truck-17"))

@@ -9,7 +9,7 @@ import pytest
 
 from monitor.alerts.channels import ADDRESSING
 from monitor.alerts.contacts import Contact, Contacts, Reach, load_contacts
-from monitor.alerts.policies import load_policies
+from monitor.alerts.policies import load_policies, switched_off
 from monitor.errors import ConfigurationError
 from tests.alerts.scenes import DISPATCH, MINUTE, ROOT, shipped
 
@@ -92,3 +92,12 @@ def test_no_shipped_policy_rings_an_authority_and_no_shipped_authority_claims_to
     assert all(contact.source and contact.verified_on is None for contact in authorities)
     rung = {name for policy in desk.policies.by_case.values() for step in policy.steps for name in step.contacts}
     assert not rung & {contact.id for contact in authorities}
+
+
+def test_a_contact_whose_channel_is_switched_off_is_named() -> None:
+    desk = shipped()
+    assert switched_off(desk.policies, desk.contacts, ["console", "log"]) == []
+    assert switched_off(desk.policies, desk.contacts, ["console"]) == [
+        "policy default: contact dispatch cannot be told by log: that channel is switched off in the settings",
+        "policy notes: contact record cannot be told by log: that channel is switched off in the settings",
+    ]

@@ -221,6 +221,24 @@ def test_everything_that_happened_is_in_the_journal_and_the_journal_holds(tmp_pa
         assert verify(store) is None
 
 
+def test_the_timeline_tells_everything_that_happened_and_why(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        happens(store, [raised(seen("10:00"))], hour("10:30"))
+        happens(store, [raised(seen("10:00", vehicle="truck-18"))], hour("10:30"))
+        happens(store, [withdrawn(seen("10:00"), 1, "late fixes")], hour("10:33"))
+        acknowledge(store, 1, "Ana", hour("10:34"))
+        with store.read() as transaction:
+            told = alerts_store.timeline(transaction, 1)
+        assert [(moment.actor, moment.what, moment.why) for moment in told] == [
+            ("monitor", "incident.opened", "unauthorized_stop"),
+            ("monitor", "notice.queued", "dispatch by log: policy ladder, step 1"),
+            ("monitor", "incident.withdrawn", "late fixes"),
+            ("monitor", "incident.all_withdrawn", "late fixes"),
+            ("monitor", "notice.queued", "dispatch by log: they were told of it, and it is now withdrawn"),
+            ("Ana", "incident.acknowledged", "by Ana"),
+        ]
+
+
 def test_the_shipped_configuration_rings_dispatch_on_the_terminal_and_in_the_log(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         happens(store, [raised(seen("10:00"))], hour("10:30"), shipped())
@@ -241,7 +259,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(STEPS)
 def test_whatever_happens_what_nobody_has_taken_will_ring_and_what_somebody_has_does_not(
     steps: Sequence[tuple[str, int, str, int]],

@@ -50,6 +50,7 @@ def test_the_chain_can_be_checked_by_hand(written: Store) -> None:
         ("UPDATE journal SET at = at + 1 WHERE seq = 5", 5),
         ("UPDATE journal SET kind = x'00' WHERE seq = 2", 2),
         ("UPDATE journal SET hash = previous WHERE seq = 2", 2),
+        ("UPDATE journal SET previous = hash WHERE seq = 4", 4),
         ("DELETE FROM journal WHERE seq = 1", 1),
         ("DELETE FROM journal WHERE seq = 3", 3),
         ("DELETE FROM journal WHERE seq = 5", 5),

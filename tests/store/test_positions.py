@@ -97,6 +97,16 @@ def test_the_fresh_fixes_come_back_in_their_order_without_the_duplicates(store: 
     assert flags == [0, 1, 0, 1, 0, 0]
 
 
+def test_a_fix_that_is_not_late_is_never_taken_for_a_late_one_that_is_stored(store: Store) -> None:
+    fleet = Fleet()
+    van, truck = drive(fleet, VAN, [0, 10]), drive(fleet, TRUCK, [0])
+    with store.begin() as transaction:
+        transaction.add_fixes(fleet, truck, none_late(truck))
+        both = concatenate([van, truck])
+        fresh = transaction.add_fixes(fleet, both, np.array([False, False, True]))
+    assert_same(fresh, van)
+
+
 def test_another_position_at_the_same_instant_is_another_fix(store: Store) -> None:
     fleet = Fleet()
     one = drive(fleet, TRUCK, [0])
@@ -184,6 +194,6 @@ def test_pruning_keeps_the_newest_checkpoint_at_or_before_the_horizon(store: Sto
         transaction.save_checkpoints([(TRUCK, frontier, b"") for frontier in (10, 20, 30)])
         transaction.prune_checkpoints(TRUCK, 5)
         assert transaction.checkpoint_before(TRUCK, 11) == (10, b"")
-        transaction.prune_checkpoints(TRUCK, 25)
+        transaction.prune_checkpoints(TRUCK, 20)
         assert transaction.checkpoint_before(TRUCK, 20) is None
         assert transaction.checkpoint_before(TRUCK, 30) == (20, b"")

@@ -46,7 +46,8 @@ def test_each_change_is_told_in_the_journal_in_order_but_measurements_are_not(st
         body = transaction.connection.execute(select(journal.c.body).where(journal.c.seq == 2)).scalar_one()
         assert json.loads(body)["reason"] == "a late fix"
         assert json.loads(body)["since"] == DAY - 1
-        assert transaction.connection.execute(select(signal.c.version)).scalar_one() == 3
+        row = transaction.connection.execute(select(signal.c.version, signal.c.withdrawn_reason)).one()
+    assert tuple(row) == (3, None)
 
 
 def test_a_measurement_is_stored(store: Store) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
+
+from rich.console import Console
 
 from monitor.alerts.channels import console, email, logfile
 from monitor.alerts.channels.channel import Channel
@@ -16,11 +18,11 @@ class Kind(NamedTuple):
     """One channel: the pattern of its addresses (empty: it takes none), and how it is made, None where it is switched off."""
 
     address: str
-    build: Callable[[Alerts, TextIO], Channel | None]
+    build: Callable[[Alerts, Console], Channel | None]
 
 
 CHANNELS: Mapping[str, Kind] = {
-    "console": Kind(console.ADDRESS, lambda _, stream: console.ConsoleChannel(stream)),
+    "console": Kind(console.ADDRESS, lambda _, screen: console.ConsoleChannel(screen)),
     "log": Kind(
         logfile.ADDRESS, lambda alerts, _: logfile.LogfileChannel(Path(alerts.notice_log)) if alerts.notice_log else None
     ),
@@ -31,8 +33,8 @@ ADDRESSING: Mapping[str, str] = {name: kind.address for name, kind in CHANNELS.i
 """Channel -> pattern of its addresses, as the contacts are checked against."""
 
 
-def build_channels(alerts: Alerts, stream: TextIO) -> dict[str, Channel]:
-    """The channels that are switched on, by name; `stream` is where the console writes.
+def build_channels(alerts: Alerts, screen: Console) -> dict[str, Channel]:
+    """The channels that are switched on, by name; `screen` is where notices are shown.
 
     Raises
     ------
@@ -47,5 +49,5 @@ def build_channels(alerts: Alerts, stream: TextIO) -> dict[str, Channel]:
         faults.append(f"alerts.smtp.password_file = {smtp.password_file!r}: allowed is a file, because a user name is set")
     if faults:
         raise ConfigurationError(faults)
-    built = {name: kind.build(alerts, stream) for name, kind in CHANNELS.items()}
+    built = {name: kind.build(alerts, screen) for name, kind in CHANNELS.items()}
     return {name: channel for name, channel in built.items() if channel is not None}

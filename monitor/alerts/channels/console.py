@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TextIO
-
 from rich.console import Console
 from rich.text import Text
 
@@ -15,15 +13,15 @@ COLOURS = {"note": "cyan", "warning": "black on yellow", "critical": "bold white
 
 
 class ConsoleChannel:
-    """Writes each notice to a stream; with colours where it is a terminal."""
+    """Writes each notice to a console, above the live board where there is one; with colours where it is a terminal."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._console = Console(file=stream, highlight=False, soft_wrap=True)
+    def __init__(self, console: Console) -> None:
+        self._console = console
 
     def send(self, notice: Notice) -> Outcome:
         """Write the block; a stream that is gone is a temporary failure."""
         try:
-            self._console.print(block(notice))
+            self._console.print(block(notice), highlight=False, soft_wrap=True)
             if notice.severity == "critical":
                 self._console.bell()
             self._console.file.flush()

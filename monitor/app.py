@@ -1,0 +1,150 @@
+"""The program: builds the parts from the configuration and runs them. The flow from a device to a notice is `run`, below.
+
+One thread, the caller's, takes deliveries through engine and store. The metronome ticks once a second in another: due escalation
+steps become notices, and the outbox sends what is due. The MQTT listener has a thread of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from monitor.alerts import handling
+from monitor.alerts.channels import build_channels
+from monitor.alerts.outbox import deliver_due
+from monitor.clock import Clock
+from monitor.configuration import Configuration
+from monitor.engine import Engine
+from monitor.errors import StoreError
+from monitor.fixes import Fleet
+from monitor.ingest.broker import BrokerSource
+from monitor.ingest.decode import decode
+from monitor.ingest.delivery import Delivery
+from monitor.ingest.listener import Listener
+from monitor.signals import Change
+from monitor.store.credentials import Verifier
+from monitor.store.store import Store
+from monitor.store.transaction import Transaction
+
+log = logging.getLogger("monitor")
+
+TICK_S = 1
+LATE_TICK_S = 10
+"""A metronome that has not ticked for this long is started anew: it stops when the clock is put back."""
+RETRY_S = 1.0
+
+
+@dataclass
+class Counts:
+    """What has been going on since the start, for people to see."""
+
+    fixes: int = 0
+    rejects: int = 0
+    faults: dict[str, str] = field(default_factory=dict)
+    """What is wrong with the monitor itself."""
+
+
+class App:
+    """The monitor, running. `run` blocks; `stop` may be called from any thread or a signal handler."""
+
+    def __init__(self, configuration: Configuration, clock: Clock, stream: TextIO) -> None:
+        self.configuration, self.settings, self.clock = configuration, configuration.settings, clock
+        self.desk, self.counts = configuration.desk, Counts()
+        self.channels = build_channels(self.settings.alerts, stream)
+        self.store = Store.open(self.settings.store.url, self.settings.store.busy_timeout)
+        self.engine = Engine(self.store, configuration.world, Fleet(), self._handle)
+        self.source = self._source()
+        self._stopping = threading.Event()
+        self._metronome = BackgroundScheduler(timezone="UTC")
+        self._ticked = time.monotonic()
+
+    @property
+    def port(self) -> int | None:
+        """The TCP port that devices connect to; None where they talk to a broker."""
+        return self.source.port if isinstance(self.source, Listener) else None
+
+    def start(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> None:
+        """Fill Memory from the database, bind, and set the metronome going.
+
+        Raises
+        ------
+        MonitorError
+            If the address or the broker is in the way.
+        """
+        self.engine.resume(progress)
+        self.source.start()
+        self._metronome.add_job(self._tick, "interval", seconds=TICK_S, id="tick", max_instances=1, coalesce=True)
+        self._metronome.start()
+
+    def run(self) -> None:
+        """Take deliveries until stopped: decode, store, judge and handle in one transaction each, then acknowledge."""
+        for delivery in self.source:
+            self._take(delivery)
+            self._watch_metronome()
+
+    def stop(self) -> None:
+        """End `run` after the delivery under way."""
+        self._stopping.set()
+        self.source.close()
+
+    def close(self) -> None:
+        """Send what is due, save where everything stands, give the database back."""
+        if self._metronome.running:
+            self._metronome.shutdown()
+        self._deliver()
+        self.engine.checkpoint()
+        self.store.close()
+
+    def _take(self, delivery: Delivery) -> None:
+        """One turn of the loop; while the database is out of reach it is tried again, and nothing is acknowledged."""
+        now = self.clock()
+        fixes, rejects = decode(delivery.messages, now, self.engine.fleet, self.settings.ingest)
+        while True:
+            try:
+                taken = self.engine.take(fixes, [*delivery.rejects, *rejects], now)
+                break
+            except StoreError as error:
+                if self.counts.faults.get("store") != str(error):
+                    log.error("%s; trying again, nothing is acknowledged meanwhile", error)
+                self.counts.faults["store"] = str(error)
+                if self._stopping.wait(RETRY_S):
+                    return
+        self.counts.faults = dict(taken.faults)
+        self.counts.fixes += taken.fixes
+        self.counts.rejects += len(rejects) + len(delivery.rejects)
+        delivery.acknowledge()
+
+    def _handle(self, transaction: Transaction, changes: Sequence[Change], now: int) -> None:
+        handling.process(transaction, changes, now, self.desk)
+
+    def _tick(self) -> None:
+        """The metronome: due steps become notices, due notices are sent."""
+        self._ticked = time.monotonic()
+        now = self.clock()
+        try:
+            with self.store.begin() as transaction:
+                handling.tick(transaction, now, self.desk)
+            self._deliver()
+        except StoreError as error:
+            log.error("escalation waits: %s", error)
+
+    def _deliver(self) -> None:
+        deliver_due(self.store, self.channels, self.clock, self.settings.alerts)
+
+    def _watch_metronome(self) -> None:
+        if time.monotonic() - self._ticked > LATE_TICK_S:
+            self._ticked = time.monotonic()
+            log.warning("the metronome stood still; it is started anew")
+            self._metronome.reschedule_job("tick", trigger="interval", seconds=TICK_S)
+
+    def _source(self) -> Listener | BrokerSource:
+        ingest = self.settings.ingest
+        if ingest.source == "broker":
+            return BrokerSource(ingest.broker, ingest.batch_messages)
+        return Listener(ingest.listener, ingest.batch_messages, Verifier(self.store).authenticate)
