@@ -11,9 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TextIO
 
 from apscheduler.schedulers.background import BackgroundScheduler
+from rich.console import Console
 
 from monitor.alerts import handling
 from monitor.alerts.channels import build_channels
@@ -27,6 +27,7 @@ from monitor.ingest.broker import BrokerSource
 from monitor.ingest.decode import decode
 from monitor.ingest.delivery import Delivery
 from monitor.ingest.listener import Listener
+from monitor.ingest.topics import Identity
 from monitor.signals import Change
 from monitor.store.credentials import Verifier
 from monitor.store.store import Store
@@ -53,10 +54,10 @@ class Counts:
 class App:
     """The monitor, running. `run` blocks; `stop` may be called from any thread or a signal handler."""
 
-    def __init__(self, configuration: Configuration, clock: Clock, stream: TextIO) -> None:
+    def __init__(self, configuration: Configuration, clock: Clock, screen: Console) -> None:
         self.configuration, self.settings, self.clock = configuration, configuration.settings, clock
         self.desk, self.counts = configuration.desk, Counts()
-        self.channels = build_channels(self.settings.alerts, stream)
+        self.channels = build_channels(self.settings.alerts, screen)
         self.store = Store.open(self.settings.store.url, self.settings.store.busy_timeout)
         self.engine = Engine(self.store, configuration.world, Fleet(), self._handle)
         self.source = self._source()
@@ -143,8 +144,17 @@ class App:
             log.warning("the metronome stood still; it is started anew")
             self._metronome.reschedule_job("tick", trigger="interval", seconds=TICK_S)
 
+    def _authenticate(self) -> Callable[[str, bytes], Identity | None]:
+        verifier = Verifier(self.store)
+
+        def authenticate(username: str, password: bytes) -> Identity | None:
+            known = verifier.authenticate(username, password)
+            return None if known is None else Identity(*known)
+
+        return authenticate
+
     def _source(self) -> Listener | BrokerSource:
         ingest = self.settings.ingest
         if ingest.source == "broker":
             return BrokerSource(ingest.broker, ingest.batch_messages)
-        return Listener(ingest.listener, ingest.batch_messages, Verifier(self.store).authenticate)
+        return Listener(ingest.listener, ingest.batch_messages, self._authenticate())

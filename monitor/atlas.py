@@ -10,6 +10,7 @@ Shapes: N fixes, P places, E edges, M (fix, place) pairs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -104,7 +105,7 @@ def _rings(area: Polygon | MultiPolygon) -> F64:
 def _geodesic(line: Sequence[tuple[float, float]]) -> F64:
     """(E, 4) segments of at most 5 km along the geodesics between the vertices."""
     points: list[tuple[float, float]] = [line[0]]
-    for (lon1, lat1), (lon2, lat2) in zip(line[:-1], line[1:], strict=True):
+    for (lon1, lat1), (lon2, lat2) in pairwise(line):
         between = int(WGS84.inv(lon1, lat1, lon2, lat2)[2] // DENSE_M)
         points += WGS84.npts(lon1, lat1, lon2, lat2, between) if between else []
         points.append((lon2, lat2))

@@ -11,13 +11,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from monitor.alerts import handling
-from monitor.alerts.incident import OUTCOMES
+from monitor.alerts.incident import Outcome
 from monitor.app import App
 from monitor.clock import FastClock, world_clock
 from monitor.configuration import Configuration, load_configuration, load_world
@@ -64,7 +63,9 @@ def _print(*lines: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="monitor", description="GPS and telematics anomaly monitor for cargo security in transit.")
+    parser = argparse.ArgumentParser(
+        prog="monitor", description="GPS and telematics anomaly monitor for cargo security in transit."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[[argparse.Namespace], int | None], words: str) -> argparse.ArgumentParser:
@@ -74,8 +75,12 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = command("demo", _demo, "show the monitor at work on a simulated fleet; Ctrl-C ends it, a second start goes on")
     _configured(demo)
-    demo.add_argument("--var", type=Path, default=Path("var/demo"), metavar="DIR", help="where the demo keeps everything (%(default)s)")
-    demo.add_argument("--rate", type=float, default=10.0, help="how many times as fast as the world's its clock runs (%(default)g)")
+    demo.add_argument(
+        "--var", type=Path, default=Path("var/demo"), metavar="DIR", help="where the demo keeps everything (%(default)s)"
+    )
+    demo.add_argument(
+        "--rate", type=float, default=10.0, help="how many times as fast as the world's its clock runs (%(default)g)"
+    )
     demo.add_argument("--vehicles", type=int, default=50, help="how many there are (%(default)s)")
     demo.add_argument("--port", type=int, default=1883, help="TCP port of its MQTT listener, 0 for a free one (%(default)s)")
     demo.add_argument("--plain", action="store_true", help="no board: only the notices, line by line")
@@ -104,14 +109,16 @@ def _parser() -> argparse.ArgumentParser:
     incidents.add_argument("--all", action="store_true", help="the newest hundred, resolved ones too")
     _desk_command(command("ack", _acknowledge, "take an incident: it stops ringing"))
     resolve = _desk_command(command("resolve", _resolve, "end an incident with what it turned out to be"))
-    resolve.add_argument("--outcome", required=True, choices=OUTCOMES, help="what it was")
+    resolve.add_argument("--outcome", required=True, choices=list(Outcome), help="what it was")
     resolve.add_argument("--why", default="", help="in your words; required for a warning or a critical incident")
 
     carrier = command("carrier", _carrier, "let a carrier's devices connect: list, add or revoke credentials")
     _configured(carrier)
     carrier.add_argument("action", choices=("list", "add", "revoke"))
     carrier.add_argument("subject", nargs="?", help="CARRIER or CARRIER/VEHICLE to add; the credential's number to revoke")
-    carrier.add_argument("--password-stdin", action="store_true", help="take a password from standard input, not a generated token")
+    carrier.add_argument(
+        "--password-stdin", action="store_true", help="take a password from standard input, not a generated token"
+    )
 
     verify = command("verify", _verify, "check that the journal was not edited")
     _configured(verify)
@@ -130,12 +137,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _configured(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, default=Path("config"), metavar="DIR", help="the configuration folder (%(default)s)")
+    parser.add_argument(
+        "--config", type=Path, default=Path("config"), metavar="DIR", help="the configuration folder (%(default)s)"
+    )
     _assignable(parser)
 
 
 def _assignable(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, as in monitor.toml; may be repeated")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, as in monitor.toml; may be repeated"
+    )
 
 
 def _desk_command(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -148,7 +159,7 @@ def _desk_command(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> None:
     configuration = load_configuration(options.config, options.set)
     _say(*(f"monitor: {warning}" for warning in configuration.geofences.warnings))
-    app = App(configuration, world_clock, _stream(options))
+    app = App(configuration, world_clock, _screen(options))
     _serve(app, options, lambda: None)
 
 
@@ -156,7 +167,7 @@ def _demo(options: argparse.Namespace) -> None:
     folder = DemoFolder(options.var, options.rate, options.vehicles)
     configuration = folder.configuration(options.config, options.port, options.set)
     geofences = Path(configuration.settings.geofences)
-    app = App(configuration, folder.clock, _stream(options))
+    app = App(configuration, folder.clock, _screen(options))
     folder.token(app.store)
     fleets = []
 
@@ -172,7 +183,9 @@ def _demo(options: argparse.Namespace) -> None:
         for fleet in fleets:
             stop_fleet(fleet)
         folder.clock.keep(folder.clock_file)
-    _say(f"The demo is over; all of it is in {folder.folder}. The same command goes on from here; remove the folder to begin anew.")
+    _say(
+        f"The demo is over; all of it is in {folder.folder}. The same command goes on from here; remove the folder to begin anew."
+    )
 
 
 def _keep(folder: DemoFolder, ended: threading.Event) -> None:
@@ -180,15 +193,21 @@ def _keep(folder: DemoFolder, ended: threading.Event) -> None:
         folder.clock.keep(folder.clock_file)
 
 
-def _stream(options: argparse.Namespace) -> TextIO:
-    """Where notices to the console go: the board shows them itself."""
-    return sys.stdout if options.plain or not sys.stdout.isatty() else Path(os.devnull).open("w", encoding="utf-8")
+def _screen(options: argparse.Namespace) -> Console:
+    """Where notices to the console go: to the terminal, unless the board is there, which shows them itself."""
+    return Console(highlight=False, soft_wrap=True, quiet=_has_board(options))
+
+
+def _has_board(options: argparse.Namespace) -> bool:
+    return sys.stdout.isatty() and not options.plain
 
 
 def _serve(app: App, options: argparse.Namespace, begin: Callable[[], None]) -> None:
     """Run until Ctrl-C or SIGTERM; then everything under way is brought to an end."""
-    board = sys.stdout.isatty() and not options.plain
-    logging.basicConfig(level=logging.ERROR if board else logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    board = _has_board(options)
+    logging.basicConfig(
+        level=logging.ERROR if board else logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: app.stop())
@@ -246,7 +265,9 @@ def _replay(options: argparse.Namespace) -> None:
         _write(options.stops, stop_lines(found.stops))
     _say(*(f"monitor: not taken: {reject}" for reject in found.rejects[:20]))
     _say(*(f"monitor: degraded: {kind}: {fault}" for kind, fault in found.faults.items()))
-    _say(f"monitor: {found.fixes:,} fixes, {len(found.rejects):,} rows not taken, {len(found.signals):,} signals, {len(found.stops):,} stops")
+    _say(
+        f"monitor: {found.fixes:,} fixes, {len(found.rejects):,} rows not taken, {len(found.signals):,} signals, {len(found.stops):,} stops"
+    )
 
 
 def _horizon(text: str | None) -> int | None:
@@ -340,9 +361,12 @@ def _carrier(options: argparse.Namespace) -> None:
     with _store(options) as store:
         if options.action == "list":
             with store.read() as transaction:
-                _print(*(_credential(each) for each in credentials.listed(transaction)) or ("no credential yet",))
+                found = [_credential(each) for each in credentials.listed(transaction)]
+            _print(*(found or ["no credential yet"]))
         elif not options.subject:
-            raise InputError(f"carrier {options.action}: names {'a carrier' if options.action == 'add' else 'a credential number'}")
+            raise InputError(
+                f"carrier {options.action}: names {'a carrier' if options.action == 'add' else 'a credential number'}"
+            )
         elif options.action == "revoke":
             if not options.subject.isdigit():
                 raise InputError(f"carrier revoke {options.subject}: allowed is the number that `monitor carrier list` shows")

@@ -38,7 +38,8 @@ class Configuration:
     @property
     def desk(self) -> Desk:
         """What the handling of incidents goes by."""
-        names = {thing.id: thing.name for thing in (*self.geofences.places, *self.geofences.routes)}
+        names = {place.id: place.name for place in self.geofences.places}
+        names |= {route.id: route.name for route in self.geofences.routes}
         return Desk.of(self.settings, self.policies, self.contacts, landmarks(self.geofences), names)
 
 
@@ -88,5 +89,3 @@ def landmarks(geofences: Geofences) -> list[Landmark]:
     """The places by which people are told where something is."""
     points = [(place.name, shapely.centroid(place.geometry)) for place in geofences.places if place.kind != "no_stop"]
     return [(name, shapely.get_x(point).item(), shapely.get_y(point).item()) for name, point in points]
-
-

@@ -180,5 +180,3 @@ def _told(new: FixBatch, rejects: Sequence[Reject]) -> dict[str, object]:
     """What the journal keeps of a delivery: how much, and a hash over what."""
     digest = hashlib.sha256(np.sort(new.digest).tobytes())
     return {"fixes": len(new), "rejects": len(rejects), "digest": digest.hexdigest()}
-
-

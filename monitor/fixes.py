@@ -156,12 +156,12 @@ class FixBatch:
     @property
     def positioned(self) -> Bool:
         """(N,) whether a position was taken."""
-        return (self.quality & np.uint8(UNPOSITIONED)) == 0
+        return np.equal(self.quality & np.uint8(UNPOSITIONED), 0)
 
     @property
     def precise(self) -> Bool:
         """(N,) whether the position can tell a stop or a corridor."""
-        return (self.quality & np.uint8(UNPOSITIONED | IMPRECISE)) == 0
+        return np.equal(self.quality & np.uint8(UNPOSITIONED | IMPRECISE), 0)
 
 
 def empty() -> FixBatch:

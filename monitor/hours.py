@@ -39,7 +39,7 @@ class Hours:
         quarter, of = np.unique(time // QUARTER_MS, return_inverse=True)  # zones change on quarters of an hour
         offset = np.array([self._offset_minutes(int(q) * QUARTER_MS) for q in quarter], dtype=np.int64)
         local = time // MINUTE_MS + offset[of]
-        return self.open_minutes[(local + 3 * 1440) % WEEK_MINUTES]  # 1970-01-01 was a Thursday
+        return np.take(self.open_minutes, (local + 3 * 1440) % WEEK_MINUTES)  # 1970-01-01 was a Thursday
 
     def _offset_minutes(self, ms: int) -> int:
         local = (EPOCH + timedelta(milliseconds=ms)).astimezone(self.zone)

@@ -75,7 +75,9 @@ class Memory:
     def due(self, now: int, settle_ms: int, at_most_ms: int) -> list[int]:
         """The vehicles with a deadline that may fire at `now`."""
         waiting = np.flatnonzero(self._deadline[: self._known] <= now)
-        return [int(c) for c in waiting[self._deadline[waiting] <= self.horizon(waiting.astype(np.int32), now, settle_ms, at_most_ms)]]
+        return [
+            int(c) for c in waiting[self._deadline[waiting] <= self.horizon(waiting.astype(np.int32), now, settle_ms, at_most_ms)]
+        ]
 
     def _make_room(self) -> None:
         known = len(self.fleet.ids)

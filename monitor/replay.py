@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,7 @@ def _in_time_order(
     stops: list[Stop] = []
     faults: dict[str, str] = {}
     cuts, order = _cuts(fixes, batch)
-    for begin, end in zip(cuts[:-1], cuts[1:], strict=True):
+    for begin, end in pairwise(cuts):
         part = fixes.take(np.sort(order[begin:end]))
         outcome = step(rows, part, np.full(len(fleet.ids), horizon) if end == len(fixes) else never, world)
         rows, signals = outcome.rows, outcome.signals

@@ -100,7 +100,9 @@ class Order:
     allowance: timedelta = _duration("60s", "1s", "1h", "silence presumes only after this and three own intervals")
     settle: timedelta = _duration("30s", "0s", "5m", "live: a deadline waits until nothing has arrived for this long")
     settle_at_most: timedelta = _duration("5m", "0s", "1h", "live: but never longer than this")
-    rewind_horizon: timedelta = _duration("48h", "1h", "14d", "checkpoints reach this far back; a fix later than this costs all of its vehicle's history")
+    rewind_horizon: timedelta = _duration(
+        "48h", "1h", "14d", "checkpoints reach this far back; a fix later than this costs all of its vehicle's history"
+    )
     checkpoint: timedelta = _duration("1h", "1m", "24h", "event time between two checkpoints of a vehicle")
 
 
@@ -364,10 +366,11 @@ class _Reader:
             value = text.strip()
         *path, last = key.strip().split(".")
         for name in path:
-            table = table.setdefault(name, {})
-            if not isinstance(table, dict):
+            below: Any = table.setdefault(name, {})
+            if not isinstance(below, dict):
                 self.fault(key, text, f"a key below a section; {name} is a value")
                 return
+            table = below
         table[last] = value
 
     def section(self, kind: type, table: Mapping[str, Any], prefix: str) -> Any:

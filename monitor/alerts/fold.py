@@ -52,8 +52,15 @@ class _Folding:
     def __init__(self, incidents: Sequence[Incident], now: int, alerts: Alerts) -> None:
         self.before = {incident.id: incident for incident in incidents}
         self.after = dict(self.before)
+        self.of_vehicle: dict[tuple[str, str], list[int]] = {}
+        for incident in incidents:
+            self.of_vehicle.setdefault((incident.carrier, incident.vehicle), []).append(incident.id)
         self.events: dict[int, list[Event]] = {}
         self.now, self.alerts = now, alerts
+
+    def theirs(self, signal: Signal) -> list[Incident]:
+        """The incidents of a signal's vehicle, as they stand now."""
+        return [self.after[number] for number in self.of_vehicle.get((signal.carrier, signal.vehicle), ())]
 
     def note(self, incident: Incident, what: What, why: str, signal: int) -> None:
         """Put an incident's new value, with a line for its timeline."""
@@ -62,7 +69,7 @@ class _Folding:
 
     def update(self, change: Change) -> None:
         """A known signal was revised, ended, was measured again or was withdrawn."""
-        for incident in list(self.after.values()):
+        for incident in self.theirs(change.signal):
             if not any(member.id == change.id for member in incident.members):
                 continue
             changed = dataclasses.replace(incident, members=tuple(_updated(member, change) for member in incident.members))
@@ -75,7 +82,7 @@ class _Folding:
     def admit(self, change: Change) -> None:
         """A new signal joins the oldest incident it reaches and is linked to the others; or it opens one."""
         signal = change.signal
-        near = [incident for incident in self.after.values() if self.reaches(incident, signal)]
+        near = [incident for incident in self.theirs(signal) if self.reaches(incident, signal)]
         near = [i for i in near if i.state is not State.RESOLVED] or near
         near.sort(key=lambda incident: (incident.since, incident.opened, abs(incident.id)))
         if not near:
@@ -89,7 +96,8 @@ class _Folding:
     def open(self, change: Change) -> None:
         """A signal that belongs to nothing opens an incident."""
         signal = change.signal
-        number = -1 - sum(1 for known in self.after if known < 0)
+        number = -1 - (len(self.after) - len(self.before))
+        self.of_vehicle.setdefault((signal.carrier, signal.vehicle), []).append(number)
         member = Member(_stored(change), signal)
         incident = Incident(
             id=number,
@@ -105,9 +113,7 @@ class _Folding:
         self.note(incident, What.OPENED, _late(signal.kind, change.late_by), member.id)
 
     def reaches(self, incident: Incident, signal: Signal) -> bool:
-        """Whether a signal belongs to an incident; to a resolved one, only within the grace."""
-        if (incident.carrier, incident.vehicle) != (signal.carrier, signal.vehicle):
-            return False
+        """Whether a signal belongs to an incident of its vehicle; to a resolved one, only within the grace."""
         join, reopen = milliseconds(self.alerts.join), milliseconds(self.alerts.reopen)
         begin, end = incident.span
         last = end + join

@@ -170,7 +170,6 @@ def _settle(transaction: Transaction, change: IncidentChange, now: int, desk: De
     if saved.state is State.OPEN and occasion is not None:
         policy = desk.policies.of(saved.carrier, saved.severity)
         run = escalation.start(saved.id, policy, now, run)
-        alerts_store.save_run(transaction, run)
         _advance(transaction, run, saved, now, desk, occasion)
     elif saved.state is State.OPEN:
         _tell(transaction, change, saved, run, now, desk)
@@ -194,10 +193,9 @@ def _start_of(change: IncidentChange) -> Occasion | None:
 
 
 def _advance(transaction: Transaction, run: Run, each: Incident, now: int, desk: Desk, occasion: Occasion) -> bool:
-    """Take a run one step on if it is due, writing what it rings."""
+    """Take a run one step on if it is due, writing what it rings, and store it."""
     rings, after = escalation.due(run, each, now)
-    if after != run:
-        alerts_store.save_run(transaction, after)
+    alerts_store.save_run(transaction, after)
     for ring in rings:
         first = ring.step == 0 and not (ring.loops and len(run.policy.steps) == 1)
         why = f"policy {run.policy.name}, step {ring.step + 1}" + (f", repeat {ring.loops}" if ring.loops else "")

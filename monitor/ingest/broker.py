@@ -1,9 +1,9 @@
 """An external MQTT broker as a source of deliveries: what the broker holds for us is acknowledged after its commit.
 
-paho-mqtt with MQTT 5: the client id is fixed and the session kept, so that the broker holds what comes while we are away; messages of
-QoS 1 are acknowledged by hand. Packet ids start over with each connection, so an acknowledgement is only sent on the connection its
-message came on: connections are counted, and paho drops what is queued for sending when it reconnects. An unacknowledged message
-comes again; duplicates end at the fix.
+paho-mqtt with MQTT 5: the client id is fixed and the session kept, so that the broker holds what comes while we are away; messages
+of QoS 1 are acknowledged by hand. Packet ids start over with each connection, so an acknowledgement is only sent on the connection
+its message came on: connections are counted, and paho drops what is queued for sending when it reconnects. An unacknowledged
+message comes again; duplicates end at the fix.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ RECONNECT_S = (1, 60)
 """Shortest and longest wait before connecting again; doubled in between."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Arrival:
     """One message as the broker sent it."""
 
@@ -84,7 +84,7 @@ class BrokerSource:
         address, where = self._address, f"broker {self._address.host} port {self._address.port}"
         if address.username:
             self._client.username_pw_set(address.username, _password(address))
-        session = Properties(PacketTypes.CONNECT)
+        session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves it untyped
         session.SessionExpiryInterval = int(address.session_expiry.total_seconds())
         session.ReceiveMaximum = address.receive_maximum
         try:
@@ -151,7 +151,9 @@ class BrokerSource:
 
     # -- called by paho in its thread; an exception here would end it without a word --
 
-    def _connected(self, client: paho.Client, data: Any, flags: paho.ConnectFlags, reason: ReasonCode, said: Properties) -> None:  # noqa: ARG002
+    def _connected(
+        self, client: paho.Client, _data: Any, flags: paho.ConnectFlags, reason: ReasonCode, _said: Properties | None
+    ) -> None:
         self._thread = threading.current_thread()
         if reason.is_failure:
             self._refuse(f"refuses us: {reason}")
@@ -159,22 +161,19 @@ class BrokerSource:
         log.info("connected; the broker %s", "kept our session" if flags.session_present else "starts a new session")
         client.subscribe(self._address.topic, options=SubscribeOptions(1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB))
 
-    def _failed(self, client: paho.Client, data: Any) -> None:  # noqa: ARG002
+    def _failed(self, _client: paho.Client, _data: Any) -> None:
         log.warning("the broker cannot be reached; trying again")
 
     def _disconnected(
-        self,
-        client: paho.Client,  # noqa: ARG002
-        data: Any,  # noqa: ARG002
-        flags: paho.DisconnectFlags,  # noqa: ARG002
-        reason: ReasonCode,
-        said: Properties | None,  # noqa: ARG002
+        self, _client: paho.Client, _data: Any, _flags: paho.DisconnectFlags, reason: ReasonCode, _said: Properties | None
     ) -> None:
         with self._counting:
             self._connection += 1
         log.log(logging.INFO if self._ending else logging.WARNING, "disconnected: %s", reason)
 
-    def _answered(self, client: paho.Client, data: Any, packet_id: int, reasons: list[ReasonCode], said: Properties) -> None:  # noqa: ARG002
+    def _answered(
+        self, _client: paho.Client, _data: Any, _packet_id: int, reasons: list[ReasonCode], _said: Properties | None
+    ) -> None:
         if any(reason.is_failure for reason in reasons):
             self._refuse(f"refuses the subscription to {self._address.topic}: {reasons[0]}")
         self._subscribed.set()
@@ -185,23 +184,24 @@ class BrokerSource:
         self._refusal = self._refusal or why
         self._subscribed.set()
 
-    def _arrived(self, client: paho.Client, data: Any, message: paho.MQTTMessage) -> None:  # noqa: ARG002
+    def _arrived(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         if message.qos == 0 and self._inbox.full:
             self._dropped += 1
             if self._dropped % 1000 == 1:
                 log.warning("%d messages of QoS 0 dropped so far: they come faster than they can be stored", self._dropped)
             return
-        arrival = Arrival(message.mid if message.qos else 0, self._connection, size=len(message.payload))
+        payload = bytes(message.payload)
+        arrival = Arrival(message.mid if message.qos else 0, self._connection, size=len(payload))
         try:
             topic = message.topic
         except UnicodeDecodeError:
-            arrival.rejects.append(Reject("", "", "", "topic: a text that is not UTF-8", message.payload))
+            arrival.rejects.append(Reject("", "", "", "topic: a text that is not UTF-8", payload))
         else:
             address = parse(topic)
             if isinstance(address, Refusal):
-                arrival.rejects.append(Reject("", "", topic, address.reason, message.payload))
+                arrival.rejects.append(Reject("", "", topic, address.reason, payload))
             elif address.channel == FIX:
-                arrival.messages.append(Message(address.carrier, address.vehicle, topic, message.payload))
+                arrival.messages.append(Message(address.carrier, address.vehicle, topic, payload))
         self._inbox.put(arrival)
 
 

@@ -116,7 +116,9 @@ def _alarms(text: str) -> int:
     return bits
 
 
-def _batch(fleet: Fleet, codes: npt.NDArray[np.int32], columns: dict[str, npt.NDArray[Any]], index: npt.NDArray[np.intp]) -> FixBatch:
+def _batch(
+    fleet: Fleet, codes: npt.NDArray[np.int32], columns: dict[str, npt.NDArray[Any]], index: npt.NDArray[np.intp]
+) -> FixBatch:
     some = {name: column[index] for name, column in columns.items() if name != "vehicle_id"}
     optional = {
         parameter: some.get(name)
@@ -129,4 +131,4 @@ def _batch(fleet: Fleet, codes: npt.NDArray[np.int32], columns: dict[str, npt.ND
             ("alarms", "alarms"),
         )
     }
-    return normalised(fleet, codes, some["time"], some["lon"], some["lat"], **optional)  # type: ignore[arg-type]
+    return normalised(fleet, codes, some["time"], some["lon"], some["lat"], **optional)

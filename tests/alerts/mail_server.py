@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ class Mailbox:
     messages: list[bytes] = field(default_factory=list)
     logins: list[bytes] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
+    protected: ssl.SSLContext | None = None
+    """Offers STARTTLS under this; with `at_once`, speaks TLS from the first byte."""
+    at_once: bool = False
 
 
 class Conversation(socketserver.StreamRequestHandler):
@@ -31,12 +35,18 @@ class Conversation(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         """Talk until QUIT, or until the script hangs up."""
         self.mailbox = cast(Server, self.server).mailbox
+        if self.mailbox.at_once:
+            self.protect()
         if not self.answer("CONNECT", "220 mail.example ready"):
             return
         while line := self.rfile.readline():
             verb = line.split(b" ")[0].strip().upper().decode()
             if verb == "EHLO":
-                going = self.answer(verb, "250-mail.example\r\n250 AUTH PLAIN")
+                offer = "250-STARTTLS\r\n" if self.mailbox.protected else ""
+                going = self.answer(verb, f"250-mail.example\r\n{offer}250 AUTH PLAIN")
+            elif verb == "STARTTLS":
+                going = self.answer(verb, "220 go on")
+                self.protect()
             elif verb == "AUTH":
                 self.mailbox.logins.append(base64.b64decode(line.split()[-1]))
                 going = self.answer(verb, "235 welcome")
@@ -46,6 +56,12 @@ class Conversation(socketserver.StreamRequestHandler):
                 going = self.answer(verb, "221 bye" if verb == "QUIT" else "250 ok") and verb != "QUIT"
             if not going:
                 return
+
+    def protect(self) -> None:
+        """Go on under TLS."""
+        assert self.mailbox.protected is not None
+        self.request = self.mailbox.protected.wrap_socket(self.request, server_side=True)
+        self.setup()
 
     def take(self) -> bool:
         """Read a message up to its dot."""
@@ -73,6 +89,9 @@ class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up is part of the script."""
+
     def __init__(self, mailbox: Mailbox) -> None:
         super().__init__(("127.0.0.1", 0), Conversation)
         self.mailbox = mailbox
@@ -80,9 +99,9 @@ class Server(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def mail_server(answers: Mapping[str, str] | None = None) -> Iterator[Mailbox]:
-    """Run a server with such answers; give its mailbox."""
-    mailbox = Mailbox(answers=answers or {})
+def mail_server(answers: Mapping[str, str] | None = None, mailbox: Mailbox | None = None) -> Iterator[Mailbox]:
+    """Run a server with such answers, or over such a mailbox; give the mailbox."""
+    mailbox = mailbox or Mailbox(answers=answers or {})
     with Server(mailbox) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

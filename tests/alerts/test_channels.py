@@ -6,7 +6,10 @@ import dataclasses
 import io
 import json
 import re
+import shutil
 import socket
+import ssl
+import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
 from email import message_from_bytes, policy
@@ -188,6 +191,34 @@ def test_what_the_mail_server_does_is_told_apart(answers: dict[str, str], outcom
 def test_a_server_that_cannot_protect_the_connection_gets_no_mail() -> None:
     outcome, mailbox = sent_to({}, security="starttls")
     assert (type(outcome), mailbox.messages) == (Temporary, [])
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for this machine that nobody vouches for, and its key."""
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    kind = ["req", "-x509", "-nodes", "-days", "2", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    subprocess.run([program, *kind, *names, *files], check=True, capture_output=True, timeout=60)
+    return folder / "cert.pem", folder / "key.pem"
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_a_protected_connection_carries_mail_to_a_server_that_proves_its_name_and_to_no_other(
+    security: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public, private = certificate(tmp_path)
+    protected = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    protected.load_cert_chain(public, private)
+    with mail_server(mailbox=Mailbox(protected=protected, at_once=security == "tls")) as mailbox:
+        channel = EmailChannel(smtp(mailbox.port, security=security))
+        assert type(channel.send(notice(channel="email"))) is Temporary
+        assert mailbox.messages == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(public))  # this machine vouches for it now
+        assert type(channel.send(notice(channel="email"))) is Sent
+        assert len(mailbox.messages) == 1
 
 
 def test_the_password_comes_from_its_file_and_is_in_no_outcome(tmp_path: Path) -> None:

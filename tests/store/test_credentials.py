@@ -98,8 +98,9 @@ def test_a_revoked_credential_connects_no_more_and_stays_listed(store: Store) ->
 
 
 def test_a_new_password_replaces_the_old_one_of_the_same_name_only(store: Store) -> None:
-    old, other = chosen(store), chosen(store, "another long password", vehicle="truck-1")
-    new, verifier = chosen(store, "a newer long password"), looking(store)
+    old, other, verifier = chosen(store), chosen(store, "another long password", vehicle="truck-1"), looking(store)
+    assert verifier.authenticate("north", old) == Identity("north", None)
+    new = chosen(store, "a newer long password")
     assert verifier.authenticate("north", old) is None
     assert verifier.authenticate("north", new) == Identity("north", None)
     assert verifier.authenticate("north/truck-1", other) == Identity("north", "truck-1")
