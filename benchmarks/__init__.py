@@ -1,0 +1,1 @@
+"""Benchmarks: one file a claim; `python -m benchmarks.NAME` measures it."""

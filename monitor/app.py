@@ -27,7 +27,6 @@ from monitor.ingest.broker import BrokerSource
 from monitor.ingest.decode import decode
 from monitor.ingest.delivery import Delivery
 from monitor.ingest.listener import Listener
-from monitor.ingest.topics import Identity
 from monitor.signals import Change
 from monitor.store.credentials import Verifier
 from monitor.store.store import Store
@@ -144,17 +143,8 @@ class App:
             log.warning("the metronome stood still; it is started anew")
             self._metronome.reschedule_job("tick", trigger="interval", seconds=TICK_S)
 
-    def _authenticate(self) -> Callable[[str, bytes], Identity | None]:
-        verifier = Verifier(self.store)
-
-        def authenticate(username: str, password: bytes) -> Identity | None:
-            known = verifier.authenticate(username, password)
-            return None if known is None else Identity(*known)
-
-        return authenticate
-
     def _source(self) -> Listener | BrokerSource:
         ingest = self.settings.ingest
         if ingest.source == "broker":
             return BrokerSource(ingest.broker, ingest.batch_messages)
-        return Listener(ingest.listener, ingest.batch_messages, self._authenticate())
+        return Listener(ingest.listener, ingest.batch_messages, Verifier(self.store).authenticate)

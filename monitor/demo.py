@@ -81,7 +81,9 @@ class DemoFolder:
         command += ["--anchor", anchor, "--rate", str(self.rate), "--carrier", CARRIER]
         log = (self.folder / "fleet.log").open("ab")
         with log:
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            return subprocess.Popen(  # noqa: S603 - our own program
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
 
     def _write_trips(self, geofences: Path) -> None:
         """Write the trips of the fleet from its first day to some days ahead."""

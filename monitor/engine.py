@@ -15,7 +15,7 @@ import numpy as np
 from monitor.fixes import I64, FixBatch, Fleet, Reject, concatenate
 from monitor.memory import Memory, is_current, restore, snapshot
 from monitor.motion import NONE
-from monitor.pipeline import Outcome, Rows, fresh, step
+from monitor.pipeline import Outcome, Rows, step
 from monitor.reconcile import reconcile
 from monitor.settings import milliseconds
 from monitor.signals import Change

@@ -151,6 +151,7 @@ def _run(
                     if m == len(ended):
                         ended = _longer(ended)
                     ended[m] = e
+                    ended[m]["decided"] = time[j]  # that it is over for good is a change of its own
                     m += 1
                 alive = False
             if not alive and shows == SHOWS:

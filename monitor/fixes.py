@@ -11,6 +11,7 @@ Shapes: N fixes.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntFlag
@@ -63,11 +64,22 @@ class Alarm(IntFlag):
 ALARM_NAMES: dict[str, Alarm] = {alarm.name.lower(): alarm for alarm in Alarm if alarm.name}
 
 
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._~:-]{0,63}")
+"""A carrier or a vehicle, as topics and credentials allow it."""
+
+
 class VehicleId(NamedTuple):
     """Who a vehicle is, everywhere outside this process; its order is the order people see."""
 
     carrier: str
     vehicle: str
+
+
+class Identity(NamedTuple):
+    """Who a connection is: a carrier, and the one vehicle it is bound to, or None for any of the carrier's."""
+
+    carrier: str
+    vehicle: str | None = None
 
 
 class Fleet:
@@ -156,12 +168,12 @@ class FixBatch:
     @property
     def positioned(self) -> Bool:
         """(N,) whether a position was taken."""
-        return np.equal(self.quality & np.uint8(UNPOSITIONED), 0)
+        return np.asarray((self.quality & np.uint8(UNPOSITIONED)) == 0, bool)
 
     @property
     def precise(self) -> Bool:
         """(N,) whether the position can tell a stop or a corridor."""
-        return np.equal(self.quality & np.uint8(UNPOSITIONED | IMPRECISE), 0)
+        return np.asarray((self.quality & np.uint8(UNPOSITIONED | IMPRECISE)) == 0, bool)
 
 
 def empty() -> FixBatch:
@@ -227,8 +239,8 @@ def normalised(
     columns = {
         "vehicle": vehicle.astype(np.int32),
         "time": time.astype("datetime64[ms]"),
-        "lon": np.where(missing, np.nan, lon).astype(np.float64),
-        "lat": np.where(missing, np.nan, lat).astype(np.float64),
+        "lon": np.where(missing, np.nan, lon).astype(np.float64) + 0.0,  # -0.0 would not survive a database
+        "lat": np.where(missing, np.nan, lat).astype(np.float64) + 0.0,
         "speed": speed32,
         "heading": _filled(heading, n),
         "accuracy": accuracy32,
@@ -238,7 +250,7 @@ def normalised(
         "quality": flags,
     }
     digest = digests(fleet.hashes(), columns)
-    return arranged(FixBatch(**columns, digest=digest))  # type: ignore[arg-type]
+    return arranged(FixBatch(**columns, digest=digest))
 
 
 def _filled(column: npt.NDArray[np.float64] | None, n: int) -> npt.NDArray[np.float32]:

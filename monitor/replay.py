@@ -84,8 +84,8 @@ def _in_time_order(
     signals: list[Signal] = []
     stops: list[Stop] = []
     faults: dict[str, str] = {}
-    cuts, order = _cuts(fixes, batch)
-    for begin, end in pairwise(cuts):
+    bounds, order = cuts(fixes, batch)
+    for begin, end in pairwise(bounds):
         part = fixes.take(np.sort(order[begin:end]))
         outcome = step(rows, part, np.full(len(fleet.ids), horizon) if end == len(fixes) else never, world)
         rows, signals = outcome.rows, outcome.signals
@@ -97,7 +97,7 @@ def _in_time_order(
     return over + open_ones, stops + stops_of(rows, rows.episodes, world), faults
 
 
-def _cuts(fixes: FixBatch, batch: int | None) -> tuple[list[int], np.ndarray[tuple[int], np.dtype[np.intp]]]:
+def cuts(fixes: FixBatch, batch: int | None) -> tuple[list[int], np.ndarray[tuple[int], np.dtype[np.intp]]]:
     """Where to cut the fixes, ordered by time; all fixes of one instant stay together."""
     order = np.argsort(fixes.time, kind="stable")
     if batch is None or not len(fixes):

@@ -176,7 +176,7 @@ class Listener:
     keepalive_max: timedelta = _duration(
         "20m", "10s", "18h", "longest keep-alive granted (MQTT 5 is told; older clients that ask more are held to it)"
     )
-    receive_maximum: int = _number(1000, 1, 65535, "unacknowledged QoS 1 messages a client may have under way")
+    receive_maximum: int = _number(5000, 1, 65535, "unacknowledged QoS 1 messages a client may have under way")
     send_buffer_bytes: int = _number(1_048_576, 4096, 268_435_455, "a client that does not read this much is closed")
 
 

@@ -136,10 +136,7 @@ def _away(place: int, begin: int, end: int, near_place: I64, outside_m: npt.NDAr
 
 @kernel
 def _known(here: I64, n: int, place: int) -> bool:
-    for k in range(n):
-        if here[k, 0] == place:
-            return True
-    return False
+    return place in here[:n, 0]
 
 
 @kernel

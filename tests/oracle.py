@@ -140,7 +140,7 @@ class Watch(Track):
         """One signal for each stop and each time that it began to be unlawful."""
         limits = [self.stop_limit(fix) for fix in self.seen]
         barred = run_starts(self.seen, [limit is None for limit in limits])
-        judged = run_starts(self.seen, [(limit and limit.ms, fix.trip) for limit, fix in zip(limits, self.seen, strict=True)])
+        judged = run_starts(self.seen, [limit and limit.ms for limit in limits])
         shows: dict[tuple[Cluster, int], list[tuple[int, int]]] = {}
         for index, (cluster, limit) in enumerate(zip(self.standing, limits, strict=True)):
             if cluster and limit:

@@ -61,11 +61,18 @@ def test_a_tighter_limit_counts_from_its_first_fix() -> None:
     assert told(track.signals()) == [("10:00", "10:09", None)]
 
 
-def test_the_same_limit_under_another_trip_is_judged_anew() -> None:
-    """The run judged under a limit is one of the same limit and the same trip: at = the first fix under the new one."""
+def test_the_same_limit_under_another_trip_goes_on() -> None:
+    """The run judged under a limit is one of the same limit, whatever the trip; under another limit it begins anew."""
     reports = [*every(60, "10:00", "10:04"), ("10:06", 0, 0, 0)]
     assert told(watch(reports, trips=[trip("a")]).signals()) == [("10:00", "10:05", None)]
-    assert told(watch(reports, trips=[trip("a"), trip("b", "10:05:30")]).signals()) == [("10:00", "10:06", None)]
+    assert told(watch(reports, trips=[trip("a"), trip("b", "10:05:30")]).signals()) == [("10:00", "10:05", None)]
+    said = ["load.local.unauthorized_stop.limit=4m"]
+    other = watch(
+        reports,
+        trips=[trip("a", load="high_value"), trip("b", "10:05:30", load="local")],
+        said=[*said, "load.high_value.unauthorized_stop.limit=9m"],
+    )
+    assert told(other.signals()) == [("10:00", "10:06", None)]
 
 
 def test_limit_and_at_stay_as_raised() -> None:

@@ -1,0 +1,1 @@
+"""Positions in: the listener, the broker, payload formats, files, the simulated fleet."""

@@ -73,8 +73,8 @@ def _columns(table: pd.DataFrame, file: str, rejects: list[str]) -> tuple[dict[s
     good = np.ones(len(table), bool)
 
     def refuse(wrong: Bool, what: str, column: str) -> None:
-        for row in np.flatnonzero(wrong & good)[:1000]:
-            rejects.append(f"{file}:{row + 2}: {column} = {table[column].iloc[row]!r}: {what}")
+        rows = np.flatnonzero(wrong & good)
+        rejects.extend(f"{file}:{row + 2}: {column} = {table[column].iloc[row]!r}: {what}" for row in rows)
         good[wrong] = False
 
     time = pd.to_datetime(table["time"], utc=True, errors="coerce", format="ISO8601")

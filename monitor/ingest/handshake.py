@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from monitor.errors import MonitorError
+from monitor.fixes import Identity
 from monitor.ingest import answers
 from monitor.ingest.fields import ProtocolError, Reason
 from monitor.ingest.packets import V5, Connect
-from monitor.ingest.topics import Identity
 from monitor.settings import Listener as Limits
 
 CLIENT_ID_CHARACTERS = 256

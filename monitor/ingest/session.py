@@ -13,7 +13,7 @@ import logging
 from collections.abc import Sequence
 from typing import cast
 
-from monitor.fixes import Reject
+from monitor.fixes import Identity, Reject
 from monitor.ingest import answers, packets
 from monitor.ingest.delivery import Message
 from monitor.ingest.fields import ProtocolError, Reason, text
@@ -21,7 +21,7 @@ from monitor.ingest.framing import Framer
 from monitor.ingest.hall import Arrival, Hall
 from monitor.ingest.handshake import admit
 from monitor.ingest.packets import V5, Kind
-from monitor.ingest.topics import FIX, Address, Identity, Refusal, publishable, subscribable, valid_pattern
+from monitor.ingest.topics import FIX, Address, Refusal, publishable, subscribable, valid_pattern
 
 log = logging.getLogger("monitor.listener")
 

@@ -10,21 +10,14 @@ Devices publish `fix` and `status`, under their own name, and subscribe to their
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._~:-]{0,63}")
+from monitor.fixes import NAME, Identity
+
 FIX, STATUS, ACK, TRIP = "fix", "status", "ack", "trip"
 CHANNELS = frozenset({FIX, STATUS, ACK, TRIP})
 PREFIX = ["telematics", "v1"]
 EXPECTED = "telematics/v1/{carrier}/{vehicle}/fix"
-
-
-class Identity(NamedTuple):
-    """Who a credential speaks for: one vehicle of a carrier, or all of them (`vehicle` None)."""
-
-    carrier: str
-    vehicle: str | None = None
 
 
 class Address(NamedTuple):

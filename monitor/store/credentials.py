@@ -21,14 +21,13 @@ from typing import NamedTuple
 from sqlalchemy import func, insert, select, update
 
 from monitor.errors import MonitorError
+from monitor.fixes import NAME, Identity
 from monitor.store.schema import credential
 from monitor.store.store import Store
 from monitor.store.transaction import Transaction
 
 TOKEN = re.compile(rb"[A-Za-z0-9_-]{43}")
 """The shape of a generated token: 32 random bytes in URL-safe base64."""
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._~:-]{0,63}")
-"""A carrier or a vehicle, as the topics allow it."""
 NAMES_ALLOWED = "1 to 64 of A-Z a-z 0-9 . _ ~ : - that start with a letter, a digit or _"
 SHORTEST_PASSWORD = 12
 COST = {"n": 2**14, "r": 8, "p": 1}
@@ -40,13 +39,6 @@ FRESH_SECONDS = 1.0
 
 Subject = tuple[str, str | None]
 """A carrier, and one vehicle of it or None for all."""
-
-
-class Identity(NamedTuple):
-    """Who a connection is: a carrier, and the one vehicle it is bound to, or None for any of the carrier's."""
-
-    carrier: str
-    vehicle: str | None
 
 
 class Credential(NamedTuple):

@@ -142,9 +142,9 @@ def test_a_mail_has_a_fixed_id_and_threads_by_incident(rig: Rig) -> None:
     channel.send(notice("7-repeat-2-night-1", "email"))
     mails = [parsed(message) for message in rig.mailbox.messages]
     assert [mail["Message-ID"] for mail in mails] == [
-        "<7-raised-1-night-1@carrier.example>",
-        "<7-raised-1-night-1@carrier.example>",
-        "<7-repeat-2-night-1@carrier.example>",
+        "<7-raised-1-night-1.1770201000000@carrier.example>",
+        "<7-raised-1-night-1.1770201000000@carrier.example>",
+        "<7-repeat-2-night-1.1770201000000@carrier.example>",
     ]
     assert {mail["In-Reply-To"] for mail in mails} == {"<incident-7@carrier.example>"}
     assert mails[0]["Date"].datetime.isoformat() == "2026-02-04T10:30:00+00:00"

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as exercised
 from hypothesis import strategies as st
 
 from monitor.alerts.escalation import RunState
@@ -16,6 +17,7 @@ from monitor.alerts.handling import Desk, acknowledge, list_incidents, outlook, 
 from monitor.alerts.incident import State
 from monitor.alerts.policies import Policies
 from monitor.errors import MonitorError
+from monitor.settings import Settings
 from monitor.signals import Change, ChangeKind, Signal
 from monitor.store import alerts_store, notices_store
 from monitor.store.journal import verify
@@ -143,6 +145,34 @@ def test_a_note_that_was_over_when_we_learned_of_it_is_written_down_all_the_same
         assert (told.notice.contact, told.notice.why) == ("record", "policy notes, already over")
 
 
+def test_a_warning_that_late_data_makes_a_note_closes_and_rings_no_more(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        happens(store, [raised(seen("10:00"))], hour("10:30"))
+        note = seen("10:00", "10:40", severity="note")
+        happens(store, [Change(ChangeKind.REVISED, 1, note, reason="another trip")], hour("10:41"))
+        assert (list_incidents(store), ticked(store, hour("10:50"))) == ([], 0)
+        [entry] = list_incidents(store, limit=1)
+        assert entry.run is not None
+        assert (entry.incident.resolved_by, entry.run.state) == ("monitor", RunState.STOPPED)
+
+
+def test_news_of_one_incident_leaves_another_of_the_same_vehicle_alone(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        happens(store, [raised(seen("10:00", "10:20")), raised(seen("11:00"))], hour("11:30"))
+        _, touched = happens(store, [cleared(seen("11:00", "11:40"), 2)], hour("11:40"))
+        assert [incident.id for incident in touched] == [2]
+        assert [entry.incident.version for entry in list_incidents(store)] == [1, 2]
+
+
+def test_the_desk_of_a_configuration_speaks_in_its_zone() -> None:
+    desk = Desk.of(Settings(timezone="America/Vancouver"), DESK.policies, DESK.contacts, [("Yard", -123.1, 49.2)], {"p": "Dock"})
+    assert (desk.surroundings.zone.key, desk.surroundings.name("p"), desk.surroundings.name("q")) == (
+        "America/Vancouver",
+        "Dock",
+        "q",
+    )
+
+
 def test_a_measure_touches_nothing(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         happens(store, [raised(seen("10:00"))], hour("10:30"))
@@ -259,7 +289,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@exercised(max_examples=25, deadline=None)
 @given(STEPS)
 def test_whatever_happens_what_nobody_has_taken_will_ring_and_what_somebody_has_does_not(
     steps: Sequence[tuple[str, int, str, int]],

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitor.errors import StoreError
+from monitor.fixes import Identity
 from monitor.ingest.listener import Listener
-from monitor.ingest.topics import Identity
 from tests.ingest import wire
 from tests.ingest.conftest import LIMITS, Serve, Served, serving
 from tests.ingest.test_packets import mutated
@@ -98,7 +98,7 @@ def test_wrong_or_missing_credentials_are_refused_in_the_connack(
     assert stranger.read() is None
 
 
-@pytest.mark.parametrize("part", [0, 1, 5, 20])
+@pytest.mark.parametrize("part", [0, 20])
 @pytest.mark.usefixtures("bystander")
 def test_half_a_connect_is_closed_when_its_time_is_over(served: Served, part: int) -> None:
     stranger = served.wire()

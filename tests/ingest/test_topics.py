@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.ingest.topics import Address, Identity, Refusal, parse, publishable, subscribable, valid_pattern
+from monitor.fixes import Identity
+from monitor.ingest.topics import Address, Refusal, parse, publishable, subscribable, valid_pattern
 
 VEHICLE = Identity("acme", "truck-1")
 GATEWAY = Identity("acme")

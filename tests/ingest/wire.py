@@ -6,9 +6,8 @@ import socket
 import threading
 from collections.abc import Callable
 
-from monitor.fixes import Reject
+from monitor.fixes import Identity, Reject
 from monitor.ingest.delivery import Message, Source
-from monitor.ingest.topics import Identity
 
 PATIENCE_S = 10.0
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK = 1, 2, 3, 4, 8, 9, 10, 11

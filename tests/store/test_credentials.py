@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from monitor.errors import MonitorError
+from monitor.fixes import Identity
 from monitor.store import credentials
-from monitor.store.credentials import Identity, Verifier, create, listed, revoke, set_password
+from monitor.store.credentials import Verifier, create, listed, revoke, set_password
 from monitor.store.journal import verify
 from monitor.store.schema import credential, journal
 from monitor.store.store import Store

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.store.journal import BEGINNING, canonical, entry_hash, verify
@@ -77,6 +77,7 @@ def test_an_entry_added_with_a_sound_hash_but_past_the_head_shows(written: Store
     assert verify(written) == 6
 
 
+@settings(deadline=None)
 @given(st.tuples(TEXT, TEXT, TEXT, TEXT), st.tuples(TEXT, TEXT, TEXT, TEXT))
 def test_two_different_entries_never_share_a_hash(one: tuple[str, ...], other: tuple[str, ...]) -> None:
     same = entry_hash(1, 2, *one) == entry_hash(1, 2, *other)

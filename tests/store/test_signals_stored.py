@@ -37,13 +37,13 @@ def test_each_change_is_told_in_the_journal_in_order_but_measurements_are_not(st
         transaction.apply_changes(
             [
                 changed(ChangeKind.MEASURED, first.id, measure=400.0),
-                changed(ChangeKind.REVISED, first.id, "a late fix", since=DAY - 1),
                 changed(ChangeKind.CLEARED, first.id, until=DAY + 900_000),
+                changed(ChangeKind.REVISED, first.id, "a late fix", since=DAY - 1),
             ],
             DAY,
         )
-        assert kinds(transaction) == ["signal.raised", "signal.revised", "signal.cleared"]
-        body = transaction.connection.execute(select(journal.c.body).where(journal.c.seq == 2)).scalar_one()
+        assert kinds(transaction) == ["signal.raised", "signal.cleared", "signal.revised"]
+        body = transaction.connection.execute(select(journal.c.body).where(journal.c.seq == 3)).scalar_one()
         assert json.loads(body)["reason"] == "a late fix"
         assert json.loads(body)["since"] == DAY - 1
         row = transaction.connection.execute(select(signal.c.version, signal.c.withdrawn_reason)).one()

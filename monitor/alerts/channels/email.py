@@ -93,7 +93,8 @@ def compose(notice: Notice, sender: str) -> EmailMessage:
     message["From"], message["To"] = sender, notice.address
     message["Subject"] = " ".join(notice.subject.split())
     message["Date"] = format_datetime(EPOCH + timedelta(milliseconds=notice.created))
-    message["Message-ID"] = f"<{notice.key}@{domain}>"
+    # When it was written is part of the id: after a new database begins, incident 1 is another one, and readers drop known ids.
+    message["Message-ID"] = f"<{notice.key}.{notice.created}@{domain}>"
     # The thread's root need not exist: readers group by it all the same.
     message["In-Reply-To"] = message["References"] = f"<incident-{notice.incident}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"

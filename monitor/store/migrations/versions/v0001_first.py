@@ -16,9 +16,12 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade() -> None:
     """Make every table, and the head of an empty journal."""
     _positions()
+    _rejects()
     _signals()
     _incidents()
+    _escalation()
     _notices()
+    _attempts()
     _record()
     head = sa.table("journal_head", sa.column("id"), sa.column("seq"), sa.column("hash"))
     op.bulk_insert(head, [{"id": 1, "seq": 0, "hash": "0" * 64}])
@@ -30,7 +33,7 @@ def downgrade() -> None:
 
 
 def _positions() -> None:
-    """What vehicles sent, what was refused, and where each vehicle's row of state stood."""
+    """What vehicles sent."""
     op.create_table(
         "vehicle",
         sa.Column("id", ID, nullable=False),
@@ -58,6 +61,10 @@ def _positions() -> None:
         sa.PrimaryKeyConstraint("vehicle_id", "time", "digest", name=op.f("pk_fix")),
         sqlite_with_rowid=False,
     )
+
+
+def _rejects() -> None:
+    """What was refused, and where each vehicle's row of state stood."""
     op.create_table(
         "reject",
         sa.Column("id", ID, nullable=False),
@@ -115,7 +122,7 @@ def _signals() -> None:
 
 
 def _incidents() -> None:
-    """What people handle, and how it escalates."""
+    """What people handle."""
     op.create_table(
         "incident",
         sa.Column("id", ID, nullable=False),
@@ -144,6 +151,10 @@ def _incidents() -> None:
     )
     op.create_index(op.f("ix_incident_carrier_vehicle_state"), "incident", ["carrier", "vehicle", "state"], unique=False)
     op.create_index(op.f("ix_incident_state"), "incident", ["state"], unique=False)
+
+
+def _escalation() -> None:
+    """Which signals made an incident, and how it escalates."""
     op.create_table(
         "incident_signal",
         sa.Column("incident_id", ID, autoincrement=False, nullable=False),
@@ -172,7 +183,7 @@ def _incidents() -> None:
 
 
 def _notices() -> None:
-    """What is told to whom, and each try at it."""
+    """What is told to whom."""
     op.create_table(
         "notice",
         sa.Column("id", ID, nullable=False),
@@ -201,6 +212,10 @@ def _notices() -> None:
     )
     op.create_index(op.f("ix_notice_incident_id"), "notice", ["incident_id"], unique=False)
     op.create_index(op.f("ix_notice_state_next_at"), "notice", ["state", "next_at"], unique=False)
+
+
+def _attempts() -> None:
+    """Each try at telling it."""
     op.create_table(
         "attempt",
         sa.Column("id", ID, nullable=False),
