@@ -34,12 +34,15 @@ format: .venv/installed-dev
 	@echo "installing what requirements.lock says into .venv ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@echo "compiling, once ..."
+	@$(BIN)/python -m monitor.warm
 	@touch $@
 
 .venv/installed-dev: requirements-dev.lock pyproject.toml | .venv/bin/pip
 	@echo "installing what requirements-dev.lock says into .venv ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@$(BIN)/python -m monitor.warm
 	@touch $@
 
 clean:

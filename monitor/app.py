@@ -7,6 +7,7 @@ steps become notices, and the outbox sends what is due. The MQTT listener has a 
 from __future__ import annotations
 
 import logging
+import resource
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ from monitor.signals import Change
 from monitor.store.credentials import Verifier
 from monitor.store.store import Store
 from monitor.store.transaction import Transaction
+from monitor.warm import warm
 
 log = logging.getLogger("monitor")
 
@@ -53,14 +55,14 @@ class Counts:
 class App:
     """The monitor, running. `run` blocks; `stop` may be called from any thread or a signal handler."""
 
-    def __init__(self, configuration: Configuration, clock: Clock, screen: Console) -> None:
+    def __init__(self, configuration: Configuration, clock: Clock, screen: Console, command: str = "monitor") -> None:
         self.configuration, self.settings, self.clock = configuration, configuration.settings, clock
-        self.desk, self.counts = configuration.desk, Counts()
+        self.desk, self.counts = configuration.desk(command), Counts()
         self.channels = build_channels(self.settings.alerts, screen)
         self.store = Store.open(self.settings.store.url, self.settings.store.busy_timeout)
         self.engine = Engine(self.store, configuration.world, Fleet(), self._handle)
         self.source = self._source()
-        self._stopping = threading.Event()
+        self._stopping, self._started = threading.Event(), False
         self._metronome = BackgroundScheduler(timezone="UTC")
         self._ticked = time.monotonic()
 
@@ -77,21 +79,29 @@ class App:
         MonitorError
             If the address or the broker is in the way.
         """
+        warm()
+        self._allow_connections()
+        with self.store.begin() as transaction:
+            transaction.record("monitor", "start", {"configuration": self.configuration.world.version}, self.clock())
         self.engine.resume(progress)
+        if self._stopping.is_set():
+            return
         self.source.start()
+        self._started = True
         self._metronome.add_job(self._tick, "interval", seconds=TICK_S, id="tick", max_instances=1, coalesce=True)
         self._metronome.start()
 
     def run(self) -> None:
         """Take deliveries until stopped: decode, store, judge and handle in one transaction each, then acknowledge."""
-        for delivery in self.source:
+        for delivery in self.source if self._started else ():
             self._take(delivery)
             self._watch_metronome()
 
     def stop(self) -> None:
         """End `run` after the delivery under way."""
         self._stopping.set()
-        self.source.close()
+        if self._started:
+            self.source.close()
 
     def close(self) -> None:
         """Send what is due, save where everything stands, give the database back."""
@@ -142,6 +152,11 @@ class App:
             self._ticked = time.monotonic()
             log.warning("the metronome stood still; it is started anew")
             self._metronome.reschedule_job("tick", trigger="interval", seconds=TICK_S)
+
+    def _allow_connections(self) -> None:
+        """Raise the number of files that may be open as far as the system allows: every connection is one."""
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
     def _source(self) -> Listener | BrokerSource:
         ingest = self.settings.ingest

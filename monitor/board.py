@@ -76,6 +76,8 @@ class Board:
     """How many times as fast as the world's the program's clock runs."""
     warnings: tuple[str, ...] = ()
     """What is wrong with the monitor itself, one line each."""
+    command: str = "monitor"
+    """What people type to run the program here."""
 
 
 def rows(entries: Sequence[Entry], desk: Desk) -> tuple[Row, ...]:
@@ -127,14 +129,21 @@ def render(board: Board, height: int = 40) -> RenderableType:
     if board.rows:
         parts.append(table(board.rows[:room], board.now, board.zone))
         hidden = len(board.rows) - room
-        more = f"   … and {hidden} more: monitor incidents" if hidden > 0 else ""
-        parts.append(Text(f"  Take one: monitor ack NUMBER --by YOUR-NAME{more}", style="dim"))
+        more = f"   … and {hidden} more: {board.command} incidents" if hidden > 0 else ""
+        parts.append(Text(f"  Take one: {board.command} ack NUMBER --by YOUR-NAME{more}", style="dim"))
     else:
-        parts.append(Text("\n  All quiet: no incident needs anybody.\n", style="green"))
+        parts.append(_quiet(board))
     if notices:
         parts.append(Text("\n  Last notices", style="bold"))
         parts += [_notice(line, board.zone) for line in notices]
     return Group(*parts)
+
+
+def _quiet(board: Board) -> Text:
+    """What is said where there is no incident: silence is calm only once there are vehicles to be heard."""
+    if not board.vehicles:
+        return Text("\n  Nothing has been heard of any vehicle yet.\n", style="yellow")
+    return Text("\n  All quiet: no incident needs anybody.\n", style="green")
 
 
 def table(shown: Sequence[Row], now: int, zone: ZoneInfo) -> Table:
@@ -176,15 +185,21 @@ def _summary(board: Board) -> Text:
     text = Text(f"{local:%a %d %b %H:%M:%S} {local.tzname()}", style="bold")
     if board.rate != 1:
         text.append(f" (clock ×{board.rate:g})", style="magenta")
-    text.append(f"  {board.vehicles:,} vehicles  {board.fixes:,} fixes  ", style="default")
+    text.append(f"  {_count(board.vehicles, 'vehicle')}  {_count(board.fixes, 'fix', 'fixes')}  ", style="default")
     text.append(f"{waiting} open", style="bold yellow" if waiting else "green")
-    return text.append(f"  {taken} acknowledged  {notes} note{'' if notes == 1 else 's'}", style="default")
+    return text.append(f"  {taken} acknowledged  {_count(notes, 'note')}", style="default")
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def _cells(row: Row, now: int, zone: ZoneInfo) -> list[Any]:
     """The cells of one incident."""
     calm = row.state is not State.OPEN
     title = Text(row.what, style="dim" if calm else "bold")
+    if row.cleared is not None:
+        title.append(" (has ended)", style="dim")
     title.append("\n" + row.where, style="dim" if calm else "not bold")
     name, _, carrier = row.who.partition("\n")
     who = Text(name, style="dim" if calm else "bold")

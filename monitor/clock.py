@@ -17,6 +17,8 @@ from monitor.errors import ServiceError
 Clock = Callable[[], int]
 """Milliseconds since 1970 UTC."""
 
+CLOCK_FILE = "clock.json"
+"""Stands beside the database of a demo."""
 RESERVE_MS = 3000
 """Real time that is noted as passed in advance, so that a killed program does not begin again before its end."""
 
@@ -72,3 +74,9 @@ class FastClock:
             beside.replace(file)
         except OSError as error:
             raise ServiceError(f"{file}: cannot be written: {error.strerror}") from None
+
+
+def clock_beside(database: Path) -> Clock:
+    """Give the clock that a database lives by: that of a demo beside it, else the world's."""
+    file = database.parent / CLOCK_FILE
+    return FastClock.kept_in(file, 1.0) if file.exists() else world_clock

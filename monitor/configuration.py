@@ -35,12 +35,11 @@ class Configuration:
     contacts: Contacts
     policies: Policies
 
-    @property
-    def desk(self) -> Desk:
-        """What the handling of incidents goes by."""
+    def desk(self, command: str = "monitor") -> Desk:
+        """What the handling of incidents goes by; `command` is what people type to run the program."""
         names = {place.id: place.name for place in self.geofences.places}
         names |= {route.id: route.name for route in self.geofences.routes}
-        return Desk.of(self.settings, self.policies, self.contacts, landmarks(self.geofences), names)
+        return Desk.of(self.settings, self.policies, self.contacts, landmarks(self.geofences), names, command)
 
 
 def load_configuration(folder: Path, assignments: Sequence[str] = ()) -> Configuration:

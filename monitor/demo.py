@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from monitor.clock import FastClock
+from monitor.clock import CLOCK_FILE, FastClock
 from monitor.configuration import SETTINGS, Configuration, load_configuration
 from monitor.errors import ServiceError
 from monitor.ingest.fleet_plan import Plan
@@ -23,6 +23,7 @@ from monitor.store import credentials
 from monitor.store.store import Store
 
 CARRIER = "demo"
+DATABASE = "monitor.db"
 SEED = 7
 DAY_MS = 86_400_000
 TRIP_DAYS = 14
@@ -38,8 +39,10 @@ class DemoFolder:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ServiceError(f"{folder}: the demo's folder cannot be made: {error.strerror}; --var names another") from None
-        self.clock_file, self.trips_file = folder / "clock.json", folder / "trips.jsonl"
+        self.clock_file, self.trips_file = folder / CLOCK_FILE, folder / "trips.jsonl"
         self.token_file, self.outbox_file = folder / "device-token", folder / "outbox.json"
+        if (folder / DATABASE).exists() and not self.clock_file.exists():
+            raise ServiceError(f"{folder / DATABASE}: is not a demo's database; --var names another folder")
         self.clock = FastClock.kept_in(self.clock_file, rate)
         self.clock.keep(self.clock_file)
 
@@ -52,7 +55,7 @@ class DemoFolder:
             With every fault.
         """
         own = [
-            f"store.url=sqlite:///{self.folder}/monitor.db",
+            f"store.url=sqlite:///{self.folder / DATABASE}",
             f"alerts.notice_log={self.folder}/notices.log",
             f"trips={self.trips_file}",
             f"ingest.listener.port={port}",

@@ -41,6 +41,7 @@ class LiveBoard:
             rows=board.rows(entries, app.desk),
             notices=board.notice_lines(told),
             rate=app.clock.rate if isinstance(app.clock, FastClock) else 1.0,
+            command=app.desk.surroundings.command,
             warnings=tuple(f"{what}: {text}" for what, text in app.counts.faults.items()),
         )
 

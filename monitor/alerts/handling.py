@@ -53,9 +53,11 @@ class Desk:
         contacts: Contacts,
         landmarks: Sequence[Landmark] = (),
         names: Mapping[str, str] | None = None,
+        command: str = "monitor",
     ) -> Desk:
-        """The desk of a configuration; `names` are those of places and routes by id."""
-        return cls(settings.alerts, policies, contacts, Surroundings(ZoneInfo(settings.timezone), tuple(landmarks), names))
+        """The desk of a configuration; `names` are those of places and routes by id, `command` is what people type."""
+        surroundings = Surroundings(ZoneInfo(settings.timezone), tuple(landmarks), names, command)
+        return cls(settings.alerts, policies, contacts, surroundings)
 
 
 class Call(NamedTuple):

@@ -97,7 +97,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "until": "{since}, until {until}",
         "state": "State",
         "next": "Next",
-        "stop": "To stop the ringing: monitor ack {id} --by YOUR-NAME",
+        "stop": "To stop the ringing: {command} ack {id} --by YOUR-NAME",
         "s": "for {measure} ({limit} allowed)",
         "min": "{measure} not accounted for ({limit} allowed)",
         "m": "up to {measure} from the route ({limit} allowed)",
@@ -133,7 +133,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "until": "{since}, jusqu'au {until}",
         "state": "État",
         "next": "Suite",
-        "stop": "Pour faire cesser les rappels : monitor ack {id} --by VOTRE-NOM",
+        "stop": "Pour faire cesser les rappels : {command} ack {id} --by VOTRE-NOM",
         "s": "pendant {measure} ({limit} permis)",
         "min": "{measure} sans explication ({limit} permis)",
         "m": "jusqu'à {measure} de l'itinéraire ({limit} permis)",
@@ -172,7 +172,7 @@ def write(
     width = max(len(label + colon) for label, _ in lines)
     body = "\n".join(f"{label + colon:<{width}} {text}" for label, text in lines)
     if ring:
-        body += "\n" + words["stop"].format(id=incident.id)
+        body += "\n" + words["stop"].format(id=incident.id, command=surroundings.command)
     number = words["number"].format(id=incident.id)
     return Text(f"[{severity}] {incident.vehicle}{colon} {words[occasion]}{what(incident, language)} ({number})", body)
 

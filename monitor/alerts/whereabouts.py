@@ -44,6 +44,8 @@ class Surroundings:
     zone: ZoneInfo
     landmarks: Sequence[Landmark] = ()
     names: Mapping[str, str] | None = None
+    command: str = "monitor"
+    """What people type to run the program here."""
 
     def name(self, identity: str) -> str:
         """The name of a place or route; its id where it has none."""

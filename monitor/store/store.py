@@ -56,8 +56,8 @@ class Store:
         self._inode: tuple[int, int] | None = None
 
     @classmethod
-    def open(cls, url: str, busy_timeout: timedelta) -> Store:
-        """Open the database of `url`, make it if there is none, and bring it to this release's schema.
+    def open(cls, url: str, busy_timeout: timedelta, *, create: bool = True) -> Store:
+        """Open the database of `url`, make it if there is none and `create` says so, and bring it to this release's schema.
 
         Raises
         ------
@@ -66,7 +66,9 @@ class Store:
         StoreError
             If the file cannot be used: one line that says what to do.
         """
-        file = _file_of(url)
+        file = file_of(url)
+        if not create and not file.exists():
+            raise StoreError(f"{file}: there is no such database; store.url names another")
         _usable(file)
         store = cls(file, busy_timeout)
         try:
@@ -163,7 +165,14 @@ class Store:
             raise StoreError(f"{self.file}: {meaning.format(patience=self._waited)}") from error
 
 
-def _file_of(url: str) -> Path:
+def file_of(url: str) -> Path:
+    """Say which file a URL names.
+
+    Raises
+    ------
+    ConfigurationError
+        If it names none.
+    """
     try:
         parsed = make_url(url)
     except ArgumentError:

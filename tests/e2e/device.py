@@ -6,7 +6,8 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 
-from tests.ingest.wire import CONNACK, PATIENCE_S, PUBACK, V311, connect, publish
+from tests.e2e.program import PATIENCE_S
+from tests.ingest.wire import CONNACK, PUBACK, V311, connect, publish
 
 Letter = tuple[str, bytes]
 """Topic and payload."""

@@ -1,0 +1,86 @@
+"""The commands that judge what is recorded or configured: replay, check."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from monitor.commands.speaking import progress_bar, say, show
+from monitor.configuration import Configuration, load_configuration, load_world
+from monitor.errors import ConfigurationError, InputError
+from monitor.places import Geofences, load_geofences
+from monitor.replay import replay as run_replay
+from monitor.replay import stop_lines
+from monitor.settings import effective, load_settings
+from monitor.signals import instant, log_lines
+
+
+def replay(options: argparse.Namespace) -> None:
+    """Write the signal log, and the stops, of recorded fixes."""
+    if options.batch is not None and options.batch < 1:
+        raise InputError(f"--batch {options.batch}: allowed is a whole number from 1")
+    assignments = [*options.set, *([f"trips={options.trips}"] if options.trips else [])]
+    settings = load_settings(options.config / "monitor.toml" if options.config else None, assignments)
+    folder = options.geofences or (Path(settings.geofences) if options.config else None)
+    geofences = load_geofences(folder, settings.timezone) if folder else Geofences()
+    say(*(f"monitor: {warning}" for warning in geofences.warnings))
+    world = load_world(settings, geofences)
+    with progress_bar("replaying") as progress:
+        found = run_replay(
+            options.files,
+            world,
+            until=_horizon(options.until),
+            batch=options.batch,
+            arrival_order=options.arrival_order,
+            progress=progress,
+        )
+    _write(options.out, log_lines(found.signals))
+    if options.stops:
+        _write(options.stops, stop_lines(found.stops))
+    say(*(f"monitor: not taken: {reject}" for reject in found.rejects[:20]))
+    say(*(f"monitor: degraded: {kind}: {fault}" for kind, fault in found.faults.items()))
+    say(
+        f"monitor: {found.fixes:,} fixes, {len(found.rejects):,} rows not taken, {len(found.signals):,} signals, {len(found.stops):,} stops"
+    )
+
+
+def _horizon(text: str | None) -> int | None:
+    try:
+        return None if text is None else instant(text)
+    except (ValueError, OverflowError):
+        raise InputError(f"--until {text}: allowed is an RFC 3339 time with a zone, such as 2026-03-01T06:00:00Z") from None
+
+
+def _write(file: Path | None, lines: Sequence[str]) -> None:
+    if file is None:
+        show(*lines)
+        return
+    try:
+        file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise InputError(f"{file}: cannot be written: {error.strerror}") from None
+
+
+def check(options: argparse.Namespace) -> int:
+    """Print every fault of the configuration, or what is in force; 1 where there is a fault."""
+    try:
+        found = load_configuration(options.config, options.set)
+    except ConfigurationError as error:
+        show(*error.faults, f"{len(error.faults)} fault{'s' * (len(error.faults) != 1)}")
+        return 1
+    show(*(f"{line.key} = {_shown(line.value)}" for line in effective(found.settings)))
+    show(*_summary(found), *(f"warning: {warning}" for warning in found.geofences.warnings), "no fault")
+    return 0
+
+
+def _shown(value: object) -> str:
+    return "none" if value is None else f'"{value}"' if isinstance(value, str) else str(value).lower()
+
+
+def _summary(found: Configuration) -> list[str]:
+    world, unverified = found.world, [c.id for c in found.contacts.values() if c.authority and c.verified_on is None]
+    return [
+        f"{len(world.atlas.places)} places, {len(world.atlas.routes)} routes, {len(world.trips.all)} trips (version {world.version})",
+        f"{len(found.contacts)} contacts; authorities not verified by anybody: {', '.join(unverified) or 'none'}",
+    ]

@@ -1,0 +1,218 @@
+"""Files of fixes: our own columns in CSV and Parquet; a row that cannot be used is named with its line, and costs only itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from monitor.errors import InputError
+from monitor.fixes import Alarm, FixBatch, Fleet, Quality, VehicleId, concatenate
+from monitor.ingest.files import Read, read_fixes
+
+HEADER = "vehicle_id,time,lon,lat,speed_mps,heading_deg,accuracy_m,ignition,door,alarms\n"
+ROW = "T-1,2026-03-01T06:00:00Z,-79.38123,43.65123,22.4,71,4,1,0,panic\n"
+
+
+def written(folder: Path, text: str | bytes) -> Path:
+    """A CSV file."""
+    file = folder / "fixes.csv"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return file
+
+
+def read(file: Path, chunk: int | None = None) -> tuple[Read, FixBatch]:
+    """What a file holds, in its batches and as one."""
+    found = read_fixes(file, Fleet(), chunk)
+    return found, concatenate(found.fixes)
+
+
+def rejects(folder: Path, *rows: str, header: str = "vehicle_id,time,lon,lat,speed_mps\n") -> list[str]:
+    """Why some rows cannot be used, without the file's name; a good row is beside them."""
+    good = "T-1,2026-03-01T06:00:00Z,-79.38123,43.65123,3\n"
+    file = written(folder, header + good + "".join(row + "\n" for row in rows))
+    found, fixes = read(file)
+    assert len(fixes) == 1
+    return [line.removeprefix(f"{file}:") for line in found.rejects]
+
+
+def test_a_row_is_taken_whole(tmp_path: Path) -> None:
+    """Every column has its place."""
+    found, fixes = read(written(tmp_path, HEADER + ROW))
+    assert found.rejects == []
+    assert fixes.time.tolist() == [np.datetime64("2026-03-01T06:00:00", "ms").item()]
+    assert (fixes.lon[0], fixes.lat[0], fixes.heading[0], fixes.accuracy[0]) == (-79.38123, 43.65123, 71, 4)
+    assert fixes.speed[0] == np.float32(22.4)
+    assert (fixes.ignition[0], fixes.door[0], fixes.alarms[0], fixes.quality[0]) == (1, 0, Alarm.PANIC, 0)
+
+
+def test_missing_columns_and_empty_cells_are_unknown(tmp_path: Path) -> None:
+    """Other columns are ignored, the order of columns is free."""
+    file = written(tmp_path, "lat,lon,time,vehicle_id,speed_mps,fuel\n43.65123,-79.38123,2026-03-01T06:00:00Z,T-1,,80\n")
+    found, fixes = read(file)
+    assert found.rejects == []
+    assert np.isnan([fixes.speed[0], fixes.heading[0], fixes.accuracy[0]]).all()
+    assert (fixes.ignition[0], fixes.door[0], fixes.alarms[0]) == (-1, -1, 0)
+
+
+def test_a_row_without_a_position_keeps_its_time(tmp_path: Path) -> None:
+    """It is evidence that the device spoke."""
+    _, fixes = read(written(tmp_path, "vehicle_id,time,lon,lat\nT-1,2026-03-01T06:00:00Z,,\n"))
+    assert fixes.quality.tolist() == [Quality.NO_POSITION]
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2026-03-01T06:00:00Z", "2026-03-01T06:00:00"),
+        ("2026-03-01 06:00:00.250", "2026-03-01T06:00:00.250"),
+        ("2026-03-01T01:00:00-05:00", "2026-03-01T06:00:00"),
+        ("2026-03-01", "2026-03-01"),
+    ],
+)
+def test_a_time_without_a_zone_is_utc(text: str, utc: str, tmp_path: Path) -> None:
+    """ISO 8601, with or without a zone."""
+    _, fixes = read(written(tmp_path, f"vehicle_id,time,lon,lat\nT-1,{text},-79.3,43.6\n"))
+    assert fixes.time.tolist() == [np.datetime64(utc, "ms").item()]
+
+
+@pytest.mark.parametrize(
+    ("text", "ignition"), [("1", 1), ("true", 1), ("ON", 1), ("0.0", 0), ("False", 0), ("no", 0), ("", -1), ("perhaps", -1)]
+)
+def test_what_is_no_yes_and_no_no_is_unknown(text: str, ignition: int, tmp_path: Path) -> None:
+    """Ignition and door as people write them."""
+    _, fixes = read(written(tmp_path, f"vehicle_id,time,lon,lat,ignition\nT-1,2026-03-01T06:00:00Z,-79.3,43.6,{text}\n"))
+    assert fixes.ignition.tolist() == [ignition]
+
+
+def test_alarms_are_names_with_something_between(tmp_path: Path) -> None:
+    """One that nobody knows is another."""
+    _, fixes = read(written(tmp_path, "vehicle_id,time,lon,lat,alarms\nT-1,2026-03-01T06:00:00Z,-79.3,43.6,Panic; tow|x\n"))
+    assert fixes.alarms.tolist() == [Alarm.PANIC | Alarm.TOW | Alarm.OTHER]
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ("T-1,yesterday,-79.3,43.6,", "3: time = 'yesterday': allowed is an ISO 8601 time"),
+        ("T-1,,-79.3,43.6,", "3: time = '': allowed is an ISO 8601 time"),
+        ("T-1,2026-02-30T06:00:00Z,-79.3,43.6,", "3: time = '2026-02-30T06:00:00Z': allowed is an ISO 8601 time"),
+        (",2026-03-01T06:00:00Z,-79.3,43.6,", "3: vehicle_id = '': allowed is a vehicle's id"),
+        ("T-1,2026-03-01T06:00:00Z,west,43.6,", "3: lon = 'west': allowed is a number"),
+        ("T-1,2026-03-01T06:00:00Z,-79.3,inf,", "3: lat = 'inf': allowed is a number"),
+        ("T-1,2026-03-01T06:00:00Z,-180.5,43.6,", "3: lon = '-180.5': allowed is -180 to 180"),
+        ("T-1,2026-03-01T06:00:00Z,180.5,43.6,", "3: lon = '180.5': allowed is -180 to 180"),
+        ("T-1,2026-03-01T06:00:00Z,-79.3,90.5,", "3: lat = '90.5': allowed is -90 to 90"),
+        ("T-1,2026-03-01T06:00:00Z,-79.3,-90.5,", "3: lat = '-90.5': allowed is -90 to 90"),
+        ("T-1,2026-03-01T06:00:00Z,-79.3,43.6,fast", "3: speed_mps = 'fast': allowed is a number"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_named_with_its_line(row: str, why: str, tmp_path: Path) -> None:
+    """File, line, column, value, what is allowed; the header is line 1."""
+    assert rejects(tmp_path, row) == [why]
+
+
+def test_a_row_is_refused_once_and_every_bad_row_is_told(tmp_path: Path) -> None:
+    """Its first fault is enough."""
+    found = rejects(tmp_path, "T-1,yesterday,999,43.6,fast", "T-1,2026-03-01T06:00:01Z,999,43.6,", "T-1,tomorrow,-79,43.6,")
+    assert sorted(found) == [
+        "3: time = 'yesterday': allowed is an ISO 8601 time",
+        "4: lon = '999': allowed is -180 to 180",
+        "5: time = 'tomorrow': allowed is an ISO 8601 time",
+    ]
+
+
+def test_a_chunk_is_as_many_rows_in_the_order_of_the_file(tmp_path: Path) -> None:
+    """Vehicles are coded alike in all of them."""
+    rows = [f"{name},2026-03-01T06:00:0{second}Z,-79.3,43.6\n" for second, name in enumerate("BABBA")]
+    file, fleet = written(tmp_path, "vehicle_id,time,lon,lat\n" + "".join(rows)), Fleet()
+    batches = read_fixes(file, fleet, 2).fixes
+    assert [len(batch) for batch in batches] == [2, 2, 1]
+    assert [{fleet.ids[code].vehicle for code in batch.vehicle} for batch in batches] == [{"A", "B"}, {"B"}, {"A"}]
+
+
+def test_the_carrier_is_said_by_whoever_reads_the_file(tmp_path: Path) -> None:
+    """It is no column."""
+    fleet = Fleet()
+    read_fixes(written(tmp_path, HEADER + ROW), fleet, carrier="north")
+    assert fleet.ids == [VehicleId("north", "T-1")]
+
+
+def test_a_file_without_rows_is_no_fixes(tmp_path: Path) -> None:
+    """A header alone."""
+    found, _ = read(written(tmp_path, HEADER))
+    assert (sum(map(len, found.fixes)), found.rejects) == (0, [])
+
+
+def test_a_parquet_file_says_the_same_as_the_csv_file(tmp_path: Path) -> None:
+    """To the digest; times, numbers and flags have types of their own there."""
+    table: dict[str, list[Any]] = {
+        "vehicle_id": ["T-1", "T-2"],
+        "time": [pd.Timestamp("2026-03-01T06:00:00Z"), pd.Timestamp("2026-03-01T06:00:01Z")],
+        "lon": [-79.38123, -79.4],
+        "lat": [43.65123, 43.7],
+        "speed_mps": [22.4, None],
+        "heading_deg": [71.0, 0.0],
+        "accuracy_m": [4.0, None],
+        "ignition": [True, None],
+        "door": [False, None],
+        "alarms": ["panic", None],
+    }
+    pd.DataFrame(table).to_parquet(tmp_path / "fixes.parquet")
+    _, one = read(tmp_path / "fixes.parquet")
+    _, other = read(written(tmp_path, HEADER + ROW + "T-2,2026-03-01T06:00:01Z,-79.4,43.7,,0,,,,\n"))
+    assert one.digest.tolist() == other.digest.tolist()
+
+
+def test_a_comma_at_the_end_of_a_line_moves_nothing(tmp_path: Path) -> None:
+    """Spreadsheets write one."""
+    found, fixes = read(written(tmp_path, "vehicle_id,time,lon,lat\nT-1,2026-03-01T06:00:00Z,-79.3,43.6,\n"))
+    assert (fixes.lon.tolist(), found.rejects) == ([-79.3], [])
+
+
+def test_lines_that_windows_wrote_are_lines(tmp_path: Path) -> None:
+    """A byte order mark and carriage returns."""
+    found, fixes = read(written(tmp_path, b"\xef\xbb\xbf" + (HEADER + ROW).replace("\n", "\r\n").encode()))
+    assert (len(fixes), found.rejects) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("vehicle_id,time,lon\nT-1,2026-03-01T06:00:00Z,-79.3\n", "lacks the column lat; allowed are vehicle_id, time, lon, lat, speed"),
+        ("", "not readable: "),
+        ("id;zeit\n1;2\n", "lacks the column vehicle_id, time, lon, lat"),
+        (b"vehicle_id,time,lon,lat\nT-\xe9,2026-03-01T06:00:00Z,1,2\n", "not readable: "),
+        ('vehicle_id,time,lon,lat\n"T-1,2026-03-01T06:00:00Z,1,2\n', "not readable: "),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_used_is_one_line(content: str | bytes, why: str, tmp_path: Path) -> None:
+    """It names the file."""
+    file = written(tmp_path, content)
+    with pytest.raises(InputError) as caught:
+        read_fixes(file, Fleet())
+    assert str(caught.value).startswith(f"{file}: {why}")
+
+
+@pytest.mark.parametrize("name", ["fixes.csv", "fixes.parquet"])
+def test_a_file_that_is_not_there_is_one_line(name: str, tmp_path: Path) -> None:
+    """It names the file."""
+    with pytest.raises(InputError, match=f"{name}: there is no such file"):
+        read_fixes(tmp_path / name, Fleet())
+
+
+def test_what_is_no_parquet_is_one_line(tmp_path: Path) -> None:
+    """Whatever its name says."""
+    (tmp_path / "fixes.parquet").write_text(HEADER + ROW, encoding="utf-8")
+    with pytest.raises(InputError, match="fixes.parquet: not readable: "):
+        read_fixes(tmp_path / "fixes.parquet", Fleet())
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59-05:00"])
+def test_a_time_that_no_calendar_can_show_is_refused(time: str, tmp_path: Path) -> None:
+    """In Toronto the first instant of the year 1 lies in the year 0; and after 9999 comes nothing."""
+    [why] = rejects(tmp_path, f"T-1,{time},-79.3,43.6,")
+    assert why.startswith(f"3: time = '{time}': ")
