@@ -12,7 +12,7 @@ from monitor.ingest.delivery import Message
 from monitor.settings import Ingest
 
 MESSAGES, VEHICLES, TURNS = 20_000, 500, 9
-NOW = 1_772_345_000_000
+NOW = 1_772_352_000_000
 PAYLOAD = (
     '{{"time":"2026-03-01T06:{minute:02d}:{second:02d}.123Z","lat":{lat:.6f},"lon":-79.381234,"speed_mps":22.4,'
     '"heading_deg":71,"accuracy_m":4,"ignition":true,"boot":"a7","seq":{seq}}}'

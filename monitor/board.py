@@ -123,14 +123,15 @@ def notice_lines(told: Sequence[Told]) -> tuple[Line, ...]:
 def render(board: Board, height: int = 40) -> RenderableType:
     """The board, at most `height` lines high where its warnings are few."""
     notices = board.notices[:NOTICES]
-    room = max(1, (height - HEADER_LINES - len(notices) - len(board.warnings)) // 3)
+    lines = height - HEADER_LINES - len(notices) - len(board.warnings)
+    room = max(1, lines // 3)
     parts: list[RenderableType] = [_header(board)]
     parts += [Text(f" {warning} ", style="bold white on red") for warning in board.warnings]
     if board.rows:
-        parts.append(table(board.rows[:room], board.now, board.zone))
+        parts.append(table(board.rows[:room], board.now, board.zone, airy=4 * len(board.rows) <= lines))
         hidden = len(board.rows) - room
         more = f"   … and {hidden} more: {board.command} incidents" if hidden > 0 else ""
-        parts.append(Text(f"  Take one: {board.command} ack NUMBER --by YOUR-NAME{more}", style="dim"))
+        parts.append(Text(f"  Take one: {board.command} ack NUMBER --by YOUR-NAME{more}"))
     else:
         parts.append(_quiet(board))
     if notices:
@@ -146,9 +147,9 @@ def _quiet(board: Board) -> Text:
     return Text("\n  All quiet: no incident needs anybody.\n", style="green")
 
 
-def table(shown: Sequence[Row], now: int, zone: ZoneInfo) -> Table:
-    """The incidents as a table: two or three lines each, the urgent ones loud."""
-    out = Table(box=SIMPLE_HEAD, expand=True, pad_edge=False, padding=(0, 1, 0, 0))
+def table(shown: Sequence[Row], now: int, zone: ZoneInfo, *, airy: bool = False) -> Table:
+    """The incidents as a table: two or three lines each, the urgent ones loud; `airy` puts an empty line between two."""
+    out = Table(box=SIMPLE_HEAD, expand=True, pad_edge=False, padding=(0, 1, 0, 0), leading=int(airy))
     out.add_column("#", justify="right", style="bold", no_wrap=True)
     out.add_column("Severity", no_wrap=True)
     out.add_column("Vehicle", no_wrap=True, overflow="ellipsis", max_width=18)
@@ -240,6 +241,6 @@ def _hour(ms: int, zone: ZoneInfo) -> str:
 
 def _notice(line: Line, zone: ZoneInfo) -> Text:
     mark, style = MARKS.get(line.state, ("… waiting", "yellow"))
-    text = Text(f"  {_hour(line.at, zone)} ", style="dim", no_wrap=True, overflow="ellipsis")
+    text = Text(f"  {_hour(line.at, zone)} ", no_wrap=True, overflow="ellipsis")
     text.append(mark, style=style)
     return text.append(f" {line.to}: {line.subject}")

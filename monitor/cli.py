@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     incidents.add_argument("--all", action="store_true", help="the newest hundred, resolved ones too")
     _desk_command(command("ack", desk.acknowledge, "take an incident: it stops ringing"))
     resolve = _desk_command(command("resolve", desk.resolve, "end an incident with what it turned out to be"))
-    resolve.add_argument("--outcome", required=True, choices=list(Outcome), help="what it was")
+    resolve.add_argument("--outcome", required=True, choices=[str(outcome) for outcome in Outcome], help="what it was")
     resolve.add_argument("--why", default="", help="in your words; required for a warning or a critical incident")
 
     carrier = command("carrier", desk.carrier, "let a carrier's devices connect: list, add or revoke credentials")

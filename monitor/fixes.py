@@ -27,6 +27,8 @@ I8 = npt.NDArray[np.int8]
 Bool = npt.NDArray[np.bool_]
 Times = npt.NDArray[np.datetime64]
 
+EARLIEST_MS, LATEST_MS = -2_208_988_800_000, 7_258_118_400_000
+"""The years 1900 to 2199: no device means a time outside of them, and every calendar can show one within."""
 SENTINEL_SPEED_MPS = 100.0
 COARSE_ACCURACY_M = 200.0
 TWO_DECIMALS_ACCURACY_M = 1600.0

@@ -18,7 +18,7 @@ Shapes: N fixes (precise, one a time, jumps dropped), R vehicles, S stops.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,9 @@ NONE = int(np.iinfo(np.int64).min)
 
 MOTION = np.dtype([("count", "i8"), ("cluster", "i8", 7), ("candidate", "i8", 7), ("origin", "f8", 4)])
 """What the automaton remembers of a vehicle, 152 bytes: the count of fixes out, and both clusters. All zero: never seen."""
+
+
+MEMORY = MOTION.names or ()
 
 
 class Cluster(NamedTuple):
@@ -53,7 +56,7 @@ class Cluster(NamedTuple):
     """Degrees: its first fix, the origin of the plane."""
     east: float
     north: float
-    """Metres a degree there."""
+    """Metres a degree there; 0 until first needed."""
 
 
 class Movement(NamedTuple):
@@ -98,16 +101,26 @@ def move(
         milliseconds(settings.shortest_stop),
         settings.break_count,
     )
-    memory = (state["count"], state["cluster"], state["candidate"], state["origin"])
+    memory: list[Any] = [
+        np.array(state[name]) for name in MEMORY
+    ]  # contiguous, so that one compiled loop serves one vehicle and many
     stop, stands, since, until, where = _run(*memory, bounds, time, lon, lat, speed, gap, cut, rules)
+    for name, column in zip(MEMORY, memory, strict=True):
+        state[name] = column
     return Movement(stop, stands, since, until, where[:, 0], where[:, 1])
 
 
 @kernel
 def _started(time: int, lon: float, lat: float, evidence: bool) -> Cluster:
-    east, north = metres_per_degree(lat)
     seen = time if evidence else NONE
-    return Cluster(1, 0, 0, time, time, seen, seen, lon, lat, east, north)
+    return Cluster(1, 0, 0, time, time, seen, seen, lon, lat, 0.0, 0.0)
+
+
+@kernel
+def _scaled(c: Cluster) -> Cluster:
+    """The cluster with the scale of its plane, which costs a cosine: most clusters of a moving vehicle never need one."""
+    east, north = metres_per_degree(c.lat)
+    return Cluster(c.n, c.x_cm, c.y_cm, c.first, c.last, c.evidence_first, c.evidence_last, c.lon, c.lat, east, north)
 
 
 @kernel
@@ -180,20 +193,29 @@ def _run(
             evidence = not v > low  # unknown (NaN) is evidence too
             if v != v:
                 v = unknown
-            broken = False
+            broken, near, x, y = False, v < high or v <= low, 0, 0
             if c.n == 0:
                 c = _started(t, lon[i], lat[i], evidence)
             else:
-                x, y = _plane(c, lon[i], lat[i])
+                if near:
+                    if c.east == 0.0:
+                        c = _scaled(c)
+                    x, y = _plane(c, lon[i], lat[i])
                 established = c.last - c.first >= establish
                 if v < high and _within(c, x, y, radius):
-                    c, out, k = _extended(c, t, 1, x, y, evidence), 0, _none()
+                    c, out = _extended(c, t, 1, x, y, evidence), 0
+                    k = _none()
                 elif v <= low and established and not gap[i] and _within(c, x, y, hold_radius):
-                    c, out, k = _extended(c, t, 0, 0, 0, evidence), 0, _none()
+                    c, out = _extended(c, t, 0, 0, 0, evidence), 0
+                    k = _none()
                 else:
-                    out += 1 if v <= low else 2
-                    k = _tried(k, t, v, lon[i], lat[i], evidence, high, radius)
-                    evidence, broken = False, not established or gap[i] or out >= break_count
+                    if established:
+                        out += 1 if v <= low else 2
+                        k = _tried(k, t, v, lon[i], lat[i], evidence, high, radius)
+                        broken = gap[i] or out >= break_count
+                    else:
+                        k, broken = _started(t, lon[i], lat[i], evidence), True
+                    evidence = False
             if broken:
                 if number >= 0:
                     since[number], until[number], where[number] = c.evidence_first, c.evidence_last, _centroid(c)
@@ -219,6 +241,8 @@ def _none() -> Cluster:
 def _tried(k: Cluster, time: int, speed: float, lon: float, lat: float, evidence: bool, high: float, radius: float) -> Cluster:
     """The candidate with a fix that is out of the cluster: joined where it lies within it, else anew."""
     if k.n > 0 and speed < high:
+        if k.east == 0.0:
+            k = _scaled(k)
         x, y = _plane(k, lon, lat)
         if _within(k, x, y, radius):
             return _extended(k, time, 1, x, y, evidence)
@@ -227,4 +251,6 @@ def _tried(k: Cluster, time: int, speed: float, lon: float, lat: float, evidence
 
 @kernel
 def _centroid(c: Cluster) -> tuple[float, float]:
+    if c.east == 0.0:
+        c = _scaled(c)
     return c.lon + c.x_cm / c.n / 100.0 / c.east, c.lat + c.y_cm / c.n / 100.0 / c.north

@@ -11,7 +11,7 @@ Shapes: N fixes, R vehicles.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,9 @@ ORDER = np.dtype(
         ("lat", "f8"),  # the last used fix
     ]
 )
+
+
+MEMORY = ORDER.names or ()
 
 
 class Used(NamedTuple):
@@ -70,8 +73,13 @@ def order(
         milliseconds(settings.gap),
         milliseconds(settings.allowance),
     )
-    memory = (state["frontier"], state["last"], state["precise"], state["intervals"], state["known"], state["since_jump"])
-    return Used(*_run(*memory, state["lon"], state["lat"], bounds, time, lon, lat, positioned, precise, rules))
+    memory: list[Any] = [
+        np.array(state[name]) for name in MEMORY
+    ]  # contiguous, so that one compiled loop serves one vehicle and many
+    used = Used(*_run(*memory, bounds, time, lon, lat, positioned, precise, rules))
+    for name, column in zip(MEMORY, memory, strict=True):
+        state[name] = column
+    return used
 
 
 @kernel

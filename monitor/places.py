@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
+import numpy as np
 import shapely
 from shapely.geometry import MultiPolygon, Polygon, shape
 from shapely.geometry.base import BaseGeometry
@@ -34,6 +35,7 @@ WATCHING_KINDS = ("no_stop", "high_risk", "restricted", "dead_zone", "jurisdicti
 KINDS = STANDING_KINDS + WATCHING_KINDS
 CIRCLE_QUARTER = 16
 LONGEST_DWELL = timedelta(days=365)
+GEOMETRIES = "a GeoJSON Polygon, MultiPolygon, Point with radius_m, or LineString of a route"
 LARGEST_FILE_BYTES = 256 * 1024 * 1024
 
 
@@ -176,14 +178,14 @@ class _Reader:
         """Read a geometry whose coordinates are degrees."""
         try:
             geometry = shape(raw)
-            bounds = geometry.bounds if not geometry.is_empty else ()
-        except (shapely.errors.ShapelyError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-            self.faults.append(f"{where}: geometry: not readable: {error or type(error).__name__}")
+            numbers = shapely.get_coordinates(geometry)
+        except (shapely.errors.ShapelyError, ValueError, TypeError, KeyError, AttributeError, IndexError):
+            self.faults.append(f"{where}: geometry = {str(raw)[:60]}: not readable: allowed is {GEOMETRIES}")
             return None
-        if not bounds or not all(math.isfinite(value) for value in bounds):
-            self.faults.append(f"{where}: geometry: empty, or with coordinates that are no numbers")
+        if not len(numbers) or not np.isfinite(numbers).all():
+            self.faults.append(f"{where}: geometry: empty, or with coordinates that are no numbers: allowed is {GEOMETRIES}")
             return None
-        west, south, east, north = bounds
+        west, south, east, north = geometry.bounds
         if west < -180 or east > 180 or south < -90 or north > 90:
             hint = "; latitude and longitude may be swapped" if west >= -90 and east <= 90 else ""
             self.faults.append(
@@ -257,7 +259,7 @@ class _Reader:
     def hours(self, properties: Mapping[str, Any], where: str) -> Hours | None:
         """Read `hours`, in the place's `timezone`."""
         text, zone = properties.get("hours"), properties.get("timezone", self.timezone)
-        if zone not in available_timezones():
+        if not isinstance(zone, str) or zone not in available_timezones():
             self.faults.append(f"{where}: timezone = {zone!r}: allowed is an IANA time zone such as America/Toronto")
             return None
         if text is None:

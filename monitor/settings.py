@@ -295,7 +295,7 @@ def load_settings(file: Path | None, assignments: Sequence[str] = ()) -> Setting
             table = tomllib.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ConfigurationError([f"{file}: there is no such file"]) from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
             raise ConfigurationError([f"{file}: not readable as TOML: {error}"]) from None
     reader = _Reader(origin)
     for assignment in assignments:
@@ -362,7 +362,7 @@ class _Reader:
             return
         try:
             value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (tomllib.TOMLDecodeError, RecursionError):
             value = text.strip()
         *path, last = key.strip().split(".")
         for name in path:

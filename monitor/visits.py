@@ -51,7 +51,12 @@ def visit(
     """
     fix, place, outside = pairs.fix[allowed], pairs.place[allowed].astype(np.int64), pairs.outside_m[allowed]
     start = np.searchsorted(fix, np.arange(len(time) + 1))
-    fields = (carried["row"].astype(np.int64), carried["place"].astype(np.int64), carried["since"], carried["pending"])
+    fields = (
+        carried["row"].astype(np.int64),
+        carried["place"].astype(np.int64),
+        carried["since"].copy(),
+        carried["pending"].copy(),
+    )
     shown, open_row, open_visits = _follow(*fields, bounds, time, start, place, outside)
     after = np.empty(len(open_row), VISIT)
     after["row"], after["place"] = open_row, open_visits[:, 0]

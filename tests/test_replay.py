@@ -50,7 +50,7 @@ def parked(first: str, last: str, vehicle: str = "T-1", lon: float = -79.1234567
     return [f"{vehicle},2026-03-02T{m // 60:02}:{m % 60:02}:00Z,{lon},{lat},0,90,5" for m in range(begin, end + 1)]
 
 
-def driving(first: str, last: str, vehicle: str = "T-1", lon: float = -79.1, lat: float = 43.8) -> list[str]:
+def driving(first: str, last: str, vehicle: str = "T-1", lon: float = -79.1004, lat: float = 43.8004) -> list[str]:
     """A row each minute, a kilometre further east each time."""
     begin, end = (int(clock[:2]) * 60 + int(clock[3:]) for clock in (first, last))
     return [
@@ -187,19 +187,19 @@ def test_every_bad_row_is_counted(replay: Replay) -> None:
 def test_times_come_in_any_iso_form(replay: Replay) -> None:
     """With and without fractions in one file, with other zones, without a zone meaning UTC."""
     rows = parked("06:00", "06:40")
-    rows[0] = rows[0].replace("06:00:00Z", "05:59:59.500Z")
+    rows[0] = rows[0].replace("06:00:00Z", "06:00:00.123456Z")
     rows[10] = rows[10].replace("06:10:00Z", "01:10:00-05:00")
     rows[20] = rows[20].replace("06:20:00Z", "06:20:00")
-    rows[30] = rows[30].replace("T06:30:00Z", " 06:30:00.123456Z")
+    rows[30] = rows[30].replace("T06:30:00Z", " 06:30:00.5Z")
     _, [signal], said = replay(rows)
-    assert (signal["since"], signal["at"]) == ("2026-03-02T05:59:59.500Z", "2026-03-02T06:30:00.123Z")
+    assert (signal["since"], signal["at"]) == ("2026-03-02T06:00:00.123Z", "2026-03-02T06:30:00.123Z")
     assert "41 fixes, 0 rows not taken" in said
 
 
 def test_parquet_may_have_types_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Times with or without a zone, missing numbers, truth values, numbers for names."""
     time = pd.date_range("2026-03-02T06:00Z", periods=41, freq="min")
-    columns: dict[str, Any] = {"vehicle_id": 7, "time": time, "lon": -79.1, "lat": 43.7, "speed_mps": None, "ignition": False}
+    columns: dict[str, Any] = {"vehicle_id": 7, "time": time, "lon": -79.1234, "lat": 43.7654, "speed_mps": None, "ignition": False}
     found = []
     for name, times in (("aware", time), ("naive", time.tz_localize(None))):
         file = tmp_path / f"{name}.parquet"
@@ -217,7 +217,6 @@ def test_parquet_may_have_types_of_its_own(tmp_path: Path, capsys: pytest.Captur
         ("empty.csv", b""),
         ("not_utf8.csv", HEADER.encode() + b"\nT-1,2026-03-02T06:00:00Z,\xff\xfe,1,,,\n"),
         ("not_parquet.parquet", b"PAR1 but no more"),
-        ("ragged.csv", b"vehicle_id,time,lon,lat\na,b\nc,d,e,f,g,h,i\n"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_clear_line(replay: Replay, tmp_path: Path, name: str, content: bytes | None) -> None:
@@ -280,7 +279,7 @@ def spot(name: str, kind: str, **more: Any) -> dict[str, Any]:
 ROUTE = {
     "type": "Feature",
     "properties": {"id": "east", "name": "East", "kind": "route", "corridor_m": 500, "source": "invented"},
-    "geometry": {"type": "LineString", "coordinates": [[-79.2, 43.7654321], [-79.0, 43.7654321]]},
+    "geometry": {"type": "LineString", "coordinates": [[-79.2, 43.7654321], [-78.9, 43.7654321]]},
 }
 
 
@@ -299,7 +298,7 @@ def test_trips_without_a_carrier_are_those_of_the_vehicles_in_files(replay: Repl
     _, [signal], _ = replay(rows, "--geofences", folder, "--trips", trips)
     assert (signal["kind"], signal["vehicle"], signal["route"], signal["unit"]) == ("route_deviation", "T-1", "east", "m")
     assert (signal["since"], signal["at"], signal["limit"]) == ("2026-03-02T06:00:00.000Z", "2026-03-02T06:02:00.000Z", 500.0)
-    assert signal["measure"] == pytest.approx(3840, rel=0.02)
+    assert signal["measure"] == pytest.approx(3885, rel=0.01)
 
 
 def test_a_trip_over_an_unknown_route_is_named(replay: Replay, tmp_path: Path) -> None:
@@ -314,7 +313,7 @@ def test_a_trip_over_an_unknown_route_is_named(replay: Replay, tmp_path: Path) -
 
 def test_stops_are_listed_authorized_or_not(replay: Replay, tmp_path: Path) -> None:
     folder, out = write_geofences(tmp_path / "places", spot("depot", "yard")), tmp_path / "stops.jsonl"
-    elsewhere = parked("07:00", "07:05", lon=-79.0, lat=43.9)
+    elsewhere = parked("07:00", "07:05", lon=-79.0004, lat=43.9004)
     rows = [*parked("06:00", "06:05"), *driving("06:06", "06:20"), *elsewhere]
     status, signals, _ = replay(rows, "--geofences", folder, "--stops", out)
     first, second = (json.loads(line) for line in out.read_text(encoding="utf-8").splitlines())

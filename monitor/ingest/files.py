@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from monitor.errors import InputError
-from monitor.fixes import ALARM_NAMES, F64, I8, Alarm, Bool, FixBatch, Fleet, VehicleId, normalised
+from monitor.fixes import ALARM_NAMES, EARLIEST_MS, F64, I8, LATEST_MS, Alarm, Bool, FixBatch, Fleet, VehicleId, normalised
 from monitor.trips import DEFAULT_CARRIER
 
 REQUIRED = ("vehicle_id", "time", "lon", "lat")
@@ -61,7 +61,9 @@ def _table(file: Path) -> pd.DataFrame:
     try:
         if file.suffix == ".parquet":
             return pd.read_parquet(file)
-        return pd.read_csv(file, usecols=lambda name: name in COLUMNS, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        return pd.read_csv(
+            file, usecols=lambda name: name in COLUMNS, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
+        )
     except FileNotFoundError:
         raise InputError(f"{file}: there is no such file") from None
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, pa.ArrowInvalid, ValueError) as error:
@@ -79,6 +81,9 @@ def _columns(table: pd.DataFrame, file: str, rejects: list[str]) -> tuple[dict[s
 
     time = pd.to_datetime(table["time"], utc=True, errors="coerce", format="ISO8601")
     refuse(time.isna().to_numpy(), "allowed is an ISO 8601 time", "time")
+    with np.errstate(invalid="ignore"):
+        ms = time.dt.tz_convert(None).to_numpy("datetime64[ms]").view(np.int64)
+        refuse((ms < EARLIEST_MS) | (ms >= LATEST_MS), "allowed are the years 1900 to 2199", "time")
     names = table["vehicle_id"].fillna("").astype(str).to_numpy()
     refuse(names == "", "allowed is a vehicle's id", "vehicle_id")
     out: dict[str, npt.NDArray[Any]] = {"vehicle_id": names, "time": time.dt.tz_convert(None).to_numpy("datetime64[ms]")}

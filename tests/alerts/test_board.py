@@ -52,6 +52,22 @@ def squeezed(line: str) -> str:
     return re.sub(r" {2,}", "  ", line).strip()
 
 
+def test_silence_is_called_calm_only_once_a_vehicle_was_heard() -> None:
+    assert any("All quiet" in line for line in shown(QUIET))
+    unheard = shown(dataclasses.replace(QUIET, vehicles=0, fixes=0))
+    assert not any("All quiet" in line for line in unheard)
+    assert any("Nothing has been heard of any vehicle yet" in line for line in unheard)
+
+
+def test_one_is_not_counted_in_the_plural() -> None:
+    assert "1 vehicle  1 fix  0 open" in shown(dataclasses.replace(QUIET, vehicles=1, fixes=1))[1]
+
+
+def test_an_incident_whose_condition_ended_says_so() -> None:
+    board = dataclasses.replace(QUIET, rows=(dataclasses.replace(ROW, cleared=hour("10:34")),))
+    assert any("unscheduled stop, not yet explained (has ended)" in line for line in shown(board, width=140))
+
+
 def test_an_incident_is_told_in_two_lines() -> None:
     board = dataclasses.replace(QUIET, rows=(ROW,), rate=10.0)
     lines = shown(board)

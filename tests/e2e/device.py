@@ -23,8 +23,8 @@ def topic(vehicle: str, carrier: str = "default") -> str:
 class Device:
     """A gateway that speaks for a carrier; its letters go out in order, several under way at a time."""
 
-    def __init__(self, letters: Sequence[Letter], user: str, token: str) -> None:
-        self.letters, self.user, self.token = letters, user, token
+    def __init__(self, letters: Sequence[Letter], user: str, token: str, name: str = "device") -> None:
+        self.letters, self.user, self.token, self.name = letters, user, token, name
         self.acknowledged: set[int] = set()
         """Indices of the letters that the monitor has taken."""
 
@@ -40,7 +40,7 @@ class Device:
         """
         try:
             with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as wire:
-                wire.sendall(connect(self.user, self.token.encode(), version=V311))
+                wire.sendall(connect(self.user, self.token.encode(), version=V311, client_id=self.name))
                 packets = _packets(wire)
                 assert next(packets) == (CONNACK, b"\0\0")
                 self._converse(wire, packets, told, forever)

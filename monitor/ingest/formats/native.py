@@ -48,8 +48,12 @@ def read(payload: bytes) -> list[Fix | str]:
         message = _MESSAGE.decode(payload)
     except FAULTS as error:
         return _apart(payload, error)
-    fixes = message if isinstance(message, list) else [message]
-    return [fix if (fix.lat is None) == (fix.lon is None) else "lat and lon: allowed are both or neither" for fix in fixes]
+    return [_whole(fix) for fix in (message if isinstance(message, list) else [message])]
+
+
+def _whole(fix: Fix) -> Fix | str:
+    """A fix, unless it has half a position."""
+    return fix if (fix.lat is None) == (fix.lon is None) else "lat and lon: allowed are both or neither"
 
 
 def _apart(payload: bytes, error: Exception) -> list[Fix | str]:
@@ -64,7 +68,7 @@ def _apart(payload: bytes, error: Exception) -> list[Fix | str]:
 def _each(parts: list[msgspec.Raw]) -> Iterator[Fix | str]:
     for number, part in enumerate(parts):
         try:
-            yield _ONE.decode(part)
+            yield _whole(_ONE.decode(part))
         except FAULTS as error:
             yield f"fix {number}: {reason(error)}"
 

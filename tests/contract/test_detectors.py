@@ -1,0 +1,373 @@
+"""The laws that every detector keeps, run over the registry: whoever adds one is held to them without writing a line here.
+
+The material are random worlds in which much happens; they are made once and every law looks at the same ones. Cuts, ticks and shifts
+are drawn anew for each law.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import lru_cache
+from types import ModuleType
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from monitor.detectors import DETECTORS, Detector
+from monitor.episodes import Watch
+from monitor.fixes import FixBatch, concatenate, empty
+from monitor.memory import restore, snapshot
+from monitor.motion import NONE
+from monitor.order import order
+from monitor.pipeline import Rows, fresh, step
+from monitor.scene import Scene
+from monitor.settings import Detectors, Settings, format_duration, load_settings
+from monitor.signals import Signal, log_lines, log_order
+from monitor.staging import stage
+from monitor.trips import Trips
+from monitor.visits import VISIT
+from monitor.world import World
+from tests import tracks
+from tests.build import Log, geofences_of, run, world_of
+
+SIZE, SEEDS = 60, range(16)
+WEEK_MS = 7 * 86_400_000
+each = pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.KIND)
+some = settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+materials = st.sampled_from(SEEDS).map(lambda seed: material(seed))
+shares = st.lists(st.floats(0, 1), max_size=5)
+
+
+@dataclass(frozen=True, repr=False)
+class Material:
+    """A random world as the core takes it, and its log in one step."""
+
+    random: tracks.World
+    world: World
+    log: Log
+
+    def __repr__(self) -> str:
+        return repr(self.random)
+
+    @property
+    def time(self) -> npt.NDArray[np.int64]:
+        """(N,) ms of the fixes."""
+        return self.random.fixes.time.view(np.int64)
+
+    def instants(self, shares: list[float]) -> list[int]:
+        """Instants of the world: some of its fixes' own, some between them."""
+        first, last = int(self.time.min()), self.random.horizon
+        between = [int(first + share * (last - first)) for share in shares]
+        return between + self.time[(np.array(shares[1:]) * (len(self.time) - 1)).astype(np.intp)].tolist()
+
+    def again(self, cuts: list[int], **how: Any) -> Log:
+        """The log of the same world in several steps."""
+        return run(self.world, self.random.vehicles, self.random.fixes, self.random.horizon, cuts, **how)
+
+
+@lru_cache(maxsize=64)
+def material(seed: int) -> Material:
+    """The world of a seed."""
+    random = tracks.random_world(seed, SIZE)
+    world = world_of(random)
+    return Material(random, world, run(world, random.vehicles, random.fixes, random.horizon))
+
+
+def lines(detector: Detector, log: Log) -> list[str]:
+    """What a detector wrote into a log."""
+    return log_lines(log.of(detector.KIND))
+
+
+def parts(value: object) -> Iterator[npt.NDArray[Any]]:
+    """The arrays in a tree of dataclasses and tuples."""
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from parts(part)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for item in dataclasses.fields(value):
+            yield from parts(getattr(value, item.name))
+
+
+def scene_of(given: Material) -> Scene:
+    """All the fixes of a world as one scene."""
+    random, fixes = given.random, given.random.fixes
+    rows = fresh(random.vehicles, np.arange(len(random.vehicles), dtype=np.int32))
+    bounds = np.searchsorted(fixes.vehicle, np.arange(len(random.vehicles) + 1)).astype(np.int64)
+    order_of, columns = given.world.settings.order, (given.time, fixes.lon, fixes.lat, fixes.positioned, fixes.precise)
+    used = order(rows.state["order"], bounds, *columns, order_of)
+    scene, _ = stage(random.vehicles, rows.state, np.empty(0, VISIT), given.world, fixes, fixes.vehicle, used)
+    return scene
+
+
+# ── what it is ──
+
+
+@each
+def test_it_states_its_rule_its_source_and_its_shapes(detector: Detector) -> None:
+    """The module's first line is the rule, a sentence; it names where the rule comes from and what the letters mean."""
+    text = inspect.getdoc(detector) or ""
+    title, _, rest = text.partition("\n")
+    assert re.fullmatch(r"[A-Z][^.]*: [^.]*\.", title)
+    assert re.search(r"^Source: \S", rest, re.MULTILINE)
+    assert re.search(r"^Shapes: [A-Z]\S* ", rest, re.MULTILINE)
+
+
+@each
+def test_it_is_called_after_its_module_and_measures_in_a_known_unit(detector: Detector) -> None:
+    """KIND is the module's name and no other's; there are limits of that name in the settings."""
+    module = cast(ModuleType, detector)
+    assert module.__name__.endswith(f".{detector.KIND}")
+    assert [other.KIND for other in DETECTORS].count(detector.KIND) == 1
+    assert detector.UNIT in {"s", "m", "min"}
+    assert hasattr(Detectors(), detector.KIND)
+
+
+@each
+def test_the_material_shows_it(detector: Detector) -> None:
+    """The laws below are not kept by silence: there are signals open and ended, seen and presumed."""
+    found = [signal for seed in SEEDS for signal in material(seed).log.of(detector.KIND)]
+    assert len(found) >= 10
+    assert {signal.until is None for signal in found} == {True, False} == {signal.presumed for signal in found}
+
+
+# ── what a watch is ──
+
+
+@each
+@pytest.mark.parametrize("seed", SEEDS[:4])
+def test_a_watch_is_sorted_and_of_one_length(detector: Detector, seed: int) -> None:
+    """By row, subject and time; every column has its type."""
+    watch = detector.watch(scene_of(material(seed)))
+    order = np.lexsort((watch.time, watch.subject, watch.row))
+    assert (order == np.arange(len(watch.row))).all()
+    columns = {item.name: item.type for item in dataclasses.fields(Watch) if item.name not in {"least_count", "moving"}}
+    kinds = {"I8": "i1", "I32": "i4", "I64": "i8", "F64": "f8"}
+    assert {name: getattr(watch, name).dtype.str[1:] for name in columns} == {n: kinds[str(t)] for n, t in columns.items()}
+    assert {len(getattr(watch, name)) for name in columns} == {len(watch.row)}
+
+
+@each
+@pytest.mark.parametrize("seed", SEEDS[:4])
+def test_a_watch_does_not_modify_the_scene(detector: Detector, seed: int) -> None:
+    """Others look at it too."""
+    scene = scene_of(material(seed))
+    before = [(array, array.copy()) for array in parts(scene)]
+    for array, _ in before:
+        array.flags.writeable = False
+    detector.watch(scene)
+    assert all(np.array_equal(array, copy, equal_nan=array.dtype.kind == "f") for array, copy in before)
+
+
+@each
+def test_a_scene_without_fixes_has_nothing_to_watch(detector: Detector) -> None:
+    """Nor has one without places, routes and trips."""
+    given = material(0)
+    bare = replace(given, world=World(given.random.settings, geofences_of([]), Trips()))
+    assert isinstance(detector.watch(scene_of(bare)), Watch)
+    nobody = replace(given.random, fixes=empty())
+    assert len(detector.watch(scene_of(replace(given, random=nobody))).row) == 0
+
+
+# ── what a log is ──
+
+
+@each
+@some
+@given(materials)
+def test_a_signal_begins_is_raised_and_ends_in_this_order(detector: Detector, given: Material) -> None:
+    """Since <= at <= until, at <= raised <= decided, and nothing lies beyond the horizon; measures are not negative."""
+    for signal in given.log.of(detector.KIND):
+        until = given.random.horizon if signal.until is None else signal.until
+        assert signal.since <= signal.at <= until <= given.random.horizon
+        assert signal.at <= signal.raised <= signal.decided <= given.random.horizon
+        assert signal.measure >= 0
+        assert signal.unit == detector.UNIT
+        assert signal.severity in {"note", "warning", "critical"}
+
+
+@each
+@some
+@given(materials)
+def test_the_log_is_sorted_by_what_people_see(detector: Detector, given: Material) -> None:
+    """By at, carrier, vehicle, kind, since, place and route; codes never order it."""
+    found = sorted(given.log.of(detector.KIND), key=log_order)
+    keys = [(s.at, s.carrier, s.vehicle, s.kind, s.since, s.place or "", s.route or "") for s in found]
+    assert keys == sorted(keys)
+    assert len(set(keys)) == len(keys)
+
+
+# ── what changes nothing ──
+
+
+@each
+@some
+@given(materials, shares)
+def test_cutting_the_stream_anywhere_changes_nothing(detector: Detector, given: Material, shares: list[float]) -> None:
+    """One step or several."""
+    assert lines(detector, given.again(given.instants(shares))) == lines(detector, given.log)
+
+
+@each
+@pytest.mark.parametrize("seed", SEEDS[:3])
+def test_cutting_the_stream_at_every_fix_changes_nothing(detector: Detector, seed: int) -> None:
+    """As live: a step a fix."""
+    given = material(seed)
+    assert lines(detector, given.again(np.unique(given.time).tolist())) == lines(detector, given.log)
+
+
+@each
+@some
+@given(materials, shares)
+def test_ticking_at_any_times_changes_nothing(detector: Detector, given: Material, shares: list[float]) -> None:
+    """Deadlines fire at the time they have, whenever somebody looks."""
+    assert lines(detector, given.again(given.instants(shares), ticks=True)) == lines(detector, given.log)
+
+
+@each
+@some
+@given(materials, st.randoms(use_true_random=False))
+def test_duplicates_and_the_order_of_arrival_change_nothing(detector: Detector, given: Material, random: Any) -> None:
+    """A batch of the same fixes, some of them twice, in any order, is the same batch."""
+    fixes = given.random.fixes
+    index = [*range(len(fixes)), *(random.randrange(len(fixes)) for _ in range(20))]
+    random.shuffle(index)
+    again = concatenate([fixes.take(np.array(index[:30])), fixes.take(np.array(index[30:]))])
+    log = run(given.world, given.random.vehicles, again, given.random.horizon)
+    assert lines(detector, log) == lines(detector, given.log)
+
+
+@each
+@some
+@given(materials, shares)
+def test_snapshot_and_restore_in_the_middle_change_nothing(detector: Detector, given: Material, shares: list[float]) -> None:
+    """A row is a value: as bytes and back it is the same."""
+
+    def through_bytes(rows: Rows) -> Rows:
+        bodies = [snapshot(rows, row, given.world) for row in range(len(rows.vehicles))]
+        return restore(rows.vehicles, rows.code, bodies, given.world)
+
+    log = given.again(given.instants([0.3, *shares]), between=through_bytes)
+    assert lines(detector, log) == lines(detector, given.log)
+
+
+@each
+@some
+@given(materials, shares)
+def test_an_empty_batch_is_the_identity(detector: Detector, given: Material, shares: list[float]) -> None:
+    """It changes no row, and its signals are those that are open."""
+    cuts = given.instants([0.5, *shares])[:1]
+    rows = given.again(cuts).rows
+    outcome = step(rows, empty(), np.full(len(rows.vehicles), NONE), given.world)
+    assert outcome.rows.state.tobytes() == rows.state.tobytes()
+    assert outcome.rows.visits.tobytes() == rows.visits.tobytes()
+    assert outcome.rows.episodes.tobytes() == rows.episodes.tobytes()
+    still_open = [signal for signal in given.log.of(detector.KIND) if not signal.closed]
+    assert log_lines(signal for signal in outcome.signals if signal.kind == detector.KIND) == log_lines(still_open)
+
+
+@each
+@some
+@given(materials)
+def test_a_step_does_not_modify_what_it_is_given(detector: Detector, given: Material) -> None:
+    """Neither the rows nor the fixes, although it is told that they cannot be written to."""
+    random, horizon = given.random, np.full(len(given.random.vehicles), given.random.horizon)
+    middle = given.again(given.instants([0.5])[:1]).rows
+    after = middle.state["order"]["frontier"][random.fixes.vehicle] < given.time
+    fixes = random.fixes.take(after & (given.time <= random.horizon))
+    arrays = [*parts(fixes), *parts(middle), horizon]
+    before = [array.tobytes() for array in arrays]
+    for array in arrays:
+        array.flags.writeable = False
+    outcome = step(middle, fixes, horizon, given.world)
+    assert detector.KIND not in outcome.faults
+    assert [array.tobytes() for array in arrays] == before
+
+
+# ── what changes only what it should ──
+
+
+@each
+@some
+@given(materials)
+def test_vehicles_do_not_influence_each_other(detector: Detector, given: Material) -> None:
+    """Each alone says what it says among the others."""
+    alone: list[Signal] = []
+    for code, vehicle in enumerate(given.random.vehicles):
+        fixes = given.random.fixes.take(given.random.fixes.vehicle == code)
+        fixes = FixBatch(np.zeros(len(fixes), np.int32), *list(parts(fixes))[1:])  # type: ignore[arg-type]
+        alone += run(given.world, [vehicle], fixes, given.random.horizon).of(detector.KIND)
+    assert log_lines(alone) == lines(detector, given.log)
+
+
+@each
+@some
+@given(materials, st.integers(-10 * WEEK_MS, 10 * WEEK_MS))
+def test_shifting_all_times_shifts_the_signals(detector: Detector, given: Material, by: int) -> None:
+    """Only opening hours know what day it is: the places have none here."""
+    features = [f | {"properties": {k: v for k, v in f["properties"].items() if k != "hours"}} for f in given.random.features]
+    geofences, trips = geofences_of(features), given.random.trips
+    logs = []
+    for shift in (0, by):
+        plan = Trips(replace(trip, starts_at=trip.starts_at + shift, ends_at=trip.ends_at + shift) for trip in trips)
+        world = World(given.random.settings, geofences, plan)
+        fixes = replace(given.random.fixes, time=given.random.fixes.time + np.timedelta64(shift, "ms"))
+        found = run(world, given.random.vehicles, fixes, given.random.horizon + shift).of(detector.KIND)
+        instants = ("since", "at", "until", "raised", "decided")
+        moved = [replace(s, **{n: None if getattr(s, n) is None else getattr(s, n) - shift for n in instants}) for s in found]
+        logs.append(sorted(moved, key=log_order))
+    assert logs[0] == logs[1]
+
+
+def looser(chosen: Settings, kind: str, factor: int) -> Settings:
+    """The settings with every limit of time or count of one kind, for all, for load classes and for carriers, so many times as long."""
+
+    def longer(value: Any) -> Any:
+        if isinstance(value, timedelta):
+            return value * factor
+        return value * factor if isinstance(value, int) and not isinstance(value, bool) else value
+
+    section = getattr(chosen.detectors, kind)
+    section = replace(section, **{item.name: longer(getattr(section, item.name)) for item in dataclasses.fields(section)})
+    said = {
+        group: {
+            name: {d: {k: longer(v) if d == kind else v for k, v in ps.items()} for d, ps in detectors.items()}
+            for name, detectors in getattr(chosen, group).items()
+        }
+        for group in ("load", "carrier")
+    }
+    return replace(chosen, detectors=replace(chosen.detectors, **{kind: section}), **said)
+
+
+@each
+@some
+@given(materials, st.integers(2, 5))
+def test_loosening_a_time_or_count_limit_never_adds_a_signal(detector: Detector, given: Material, factor: int) -> None:
+    """What is still raised was raised before, of the same episode. (A place's own limit stays as it is.)"""
+    random = given.random
+    world = World(looser(random.settings, detector.KIND, factor), geofences_of(random.features), Trips(random.trips))
+    found = run(world, random.vehicles, random.fixes, random.horizon).of(detector.KIND)
+
+    def episodes(signals: list[Signal]) -> Counter[tuple[str, str, int]]:
+        return Counter((signal.carrier, signal.vehicle, signal.since) for signal in signals)
+
+    assert episodes(found) <= episodes(given.log.of(detector.KIND))
+
+
+def test_looser_settings_are_looser() -> None:
+    """The law above is about something."""
+    chosen = looser(load_settings(None), "unauthorized_stop", 2)
+    assert format_duration(chosen.limits("any", "high_value").unauthorized_stop.limit) == "30m"
+    assert format_duration(chosen.limits("any", "standard").unauthorized_stop.no_stop_limit) == "10m"
+    assert looser(load_settings(None), "route_deviation", 3).detectors.route_deviation.min_fixes == 9
