@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitor.fixes import I64, FixBatch, Fleet, Reject, concatenate
+from monitor.fixes import I64, FixBatch, Fleet, Reject, VehicleId, concatenate
 from monitor.memory import Memory, is_current, restore, snapshot
 from monitor.motion import NONE
-from monitor.pipeline import Outcome, Rows, step
+from monitor.pipeline import STOPS, Outcome, Rows, step
 from monitor.reconcile import reconcile
 from monitor.settings import milliseconds
 from monitor.signals import Change
@@ -50,6 +50,8 @@ class Engine:
     def __init__(self, store: Store, world: World, fleet: Fleet, handle: Handle = nothing_else) -> None:
         self.store, self.world, self.fleet, self.handle = store, world, fleet, handle
         self.memory = Memory(fleet)
+        self._back: frozenset[int] = frozenset()
+        """Rows that were taken back in time in this turn."""
         self.checkpointed: dict[int, int] = {}
         order = world.settings.order
         self._settle = (milliseconds(order.settle), milliseconds(order.settle_at_most))
@@ -121,18 +123,29 @@ class Engine:
             t.drop_checkpoints_after(vehicle, NONE if after is None else after)
             self.checkpointed[int(rows.code[r])] = NONE if after is None else after
             work.append(t.fixes_of(self.fleet, int(rows.code[r]), after))
+        self._back = frozenset(bodies)
         if not bodies:
             return rows, new
         return _replaced(rows, bodies, self.world), concatenate(work)
 
     def _judged(self, t: Transaction, rows: Rows, work: FixBatch, until: I64, now: int) -> tuple[Outcome, list[Change]]:
         outcome = step(rows, work, until, self.world)
-        frontiers = dict(zip(rows.vehicles, rows.state["order"]["frontier"].tolist(), strict=True))
+        frontiers = self._concerned(rows, outcome)
         stored = [old for old in t.signals_from(frontiers) if old.signal.kind not in outcome.faults]
         changes = t.apply_changes(reconcile(stored, outcome.signals, now, LATE), now)
         self.handle(t, changes, now)
         self._save(t, outcome.rows, self._checkpoint_ms)
         return outcome, changes
+
+    def _concerned(self, rows: Rows, outcome: Outcome) -> dict[VehicleId, int]:
+        """The vehicles of which the database may hold signals that this step touched, with their frontiers before it.
+
+        A row under way with no episode has none that is not over for good, unless it was just taken back in time.
+        """
+        watched = set(rows.episodes["row"][rows.episodes["kind"] != STOPS].tolist())
+        found = {VehicleId(signal.carrier, signal.vehicle) for signal in outcome.signals}
+        frontier = rows.state["order"]["frontier"].tolist()
+        return {v: frontier[r] for r, v in enumerate(rows.vehicles) if r in watched or v in found or r in self._back}
 
     def _until(self, rows: Rows, new: FixBatch, now: int) -> I64:
         """Up to when the deadlines of each row may fire: of a vehicle just heard only what has waited long enough."""

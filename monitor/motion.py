@@ -101,10 +101,8 @@ def move(
         milliseconds(settings.shortest_stop),
         settings.break_count,
     )
-    memory: list[Any] = [
-        np.array(state[name]) for name in MEMORY
-    ]  # contiguous, so that one compiled loop serves one vehicle and many
-    stop, stands, since, until, where = _run(*memory, bounds, time, lon, lat, speed, gap, cut, rules)
+    memory: tuple[Any, ...] = tuple(np.array(state[name]) for name in MEMORY)  # contiguous, so that one compiled loop serves one vehicle and many
+    stop, stands, since, until, where = _run(memory, bounds, time, lon, lat, speed, gap, cut, rules)
     for name, column in zip(MEMORY, memory, strict=True):
         state[name] = column
     return Movement(stop, stands, since, until, where[:, 0], where[:, 1])
@@ -161,10 +159,7 @@ def _write(c: Cluster, numbers: I64, origin: F64) -> None:
 
 @kernel
 def _run(
-    count: I64,
-    cluster: I64,
-    candidate: I64,
-    origin: F64,
+    memory: tuple[I64, I64, I64, F64],
     bounds: I64,
     time: I64,
     lon: F64,
@@ -174,6 +169,7 @@ def _run(
     cut: Bool,
     rules: tuple[float, float, float, float, int, int, int],
 ) -> tuple[npt.NDArray[np.int32], Bool, I64, I64, F64]:
+    count, cluster, candidate, origin = memory
     radius, hold_radius, low, high, establish, shortest, break_count = rules
     n_fixes, unknown = len(time), (low + high) / 2.0
     stop, stands = np.full(n_fixes, -1, np.int32), np.zeros(n_fixes, np.bool_)

@@ -73,10 +73,8 @@ def order(
         milliseconds(settings.gap),
         milliseconds(settings.allowance),
     )
-    memory: list[Any] = [
-        np.array(state[name]) for name in MEMORY
-    ]  # contiguous, so that one compiled loop serves one vehicle and many
-    used = Used(*_run(*memory, bounds, time, lon, lat, positioned, precise, rules))
+    memory: tuple[Any, ...] = tuple(np.array(state[name]) for name in MEMORY)  # contiguous, so that one compiled loop serves one vehicle and many
+    used = Used(*_run(memory, bounds, time, lon, lat, positioned, precise, rules))
     for name, column in zip(MEMORY, memory, strict=True):
         state[name] = column
     return used
@@ -84,14 +82,7 @@ def order(
 
 @kernel
 def _run(
-    frontier: I64,
-    last: I64,
-    last_precise: I64,
-    intervals: I64,
-    known: I64,
-    since_jump: I64,
-    last_lon: F64,
-    last_lat: F64,
+    memory: tuple[I64, I64, I64, I64, I64, I64, F64, F64],
     bounds: I64,
     time: I64,
     lon: F64,
@@ -100,6 +91,7 @@ def _run(
     precise: Bool,
     rules: tuple[float, int, int, int],
 ) -> tuple[I64, I64, Bool]:
+    frontier, last, last_precise, intervals, known, since_jump, last_lon, last_lat = memory
     jump_mps, first_interval, gap_floor, allowance_floor = rules
     used, allowance, gap, n = np.empty(len(time), np.int64), np.empty(len(time), np.int64), np.zeros(len(time), np.bool_), 0
     for r in range(len(bounds) - 1):

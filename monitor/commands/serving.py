@@ -87,7 +87,7 @@ def _serve(app: App, options: argparse.Namespace, begin: Callable[[], None]) -> 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: app.stop())
     try:
-        with progress_bar("reading what is stored") as progress:
+        with progress_bar("getting ready") as progress:
             app.start(progress)
         begin()
         if board:

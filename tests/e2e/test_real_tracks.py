@@ -1,6 +1,7 @@
 """Real tracks, published over MQTT by a client that is not ours: the running monitor finds what `monitor replay` finds in the file.
 
-The positions are years old, so that every deadline has passed when they come in. They are published vehicle by vehicle.
+The positions are years old, so that every deadline has passed when they come in. All vehicles of a file
+publish at the same time.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import shutil
 import subprocess
 from collections import defaultdict
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 
 from tests.e2e.conftest import Install
 from tests.e2e.device import topic
-from tests.e2e.program import GEOFENCES, Monitor, run
+from tests.e2e.program import GEOFENCES, PATIENCE_S, Monitor, run
 from tests.e2e.real_data import SHORT, TRACKS, needs_tracks, vehicle_lines
 from tests.ingest.test_broker import MOSQUITTO, Mosquitto, mosquitto
 
@@ -36,9 +38,14 @@ def publish(file: Path, port: int, *options: str) -> int:
     lines: dict[str, list[str]] = defaultdict(list)
     for vehicle, line in vehicle_lines(file):
         lines[vehicle].append(line + "\n")
+    devices = []
     for vehicle, messages in lines.items():
         command = [PUBLISHER, "-p", str(port), "-q", "1", "-t", topic(vehicle), "-i", f"device-{vehicle}", "-l", *options]
-        subprocess.run(command, input="".join(messages), text=True, check=True, timeout=240)
+        with TemporaryFile("w+") as said:
+            said.writelines(messages)
+            said.seek(0)
+            devices.append(subprocess.Popen(command, stdin=said))
+    assert [device.wait(PATIENCE_S * 4) for device in devices] == [0] * len(devices)
     return sum(map(len, lines.values()))
 
 
