@@ -19,6 +19,7 @@ from rich.console import Console
 from monitor.alerts import handling
 from monitor.alerts.channels import build_channels
 from monitor.alerts.outbox import deliver_due
+from monitor.alerts.policies import switched_off
 from monitor.clock import Clock
 from monitor.configuration import Configuration
 from monitor.engine import Engine
@@ -59,6 +60,7 @@ class App:
         self.configuration, self.settings, self.clock = configuration, configuration.settings, clock
         self.desk, self.counts = configuration.desk(command), Counts()
         self.channels = build_channels(self.settings.alerts, screen)
+        self.warnings = switched_off(configuration.policies, configuration.contacts, self.channels)
         self.store = Store.open(self.settings.store.url, self.settings.store.busy_timeout)
         self.engine = Engine(self.store, configuration.world, Fleet(), self._handle)
         self.source = self._source()

@@ -42,7 +42,7 @@ class LiveBoard:
             notices=board.notice_lines(told),
             rate=app.clock.rate if isinstance(app.clock, FastClock) else 1.0,
             command=app.desk.surroundings.command,
-            warnings=tuple(f"{what}: {text}" for what, text in app.counts.faults.items()),
+            warnings=(*(f"{what}: {text}" for what, text in app.counts.faults.items()), *app.warnings),
         )
 
     def __rich__(self) -> RenderableType:

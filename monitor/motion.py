@@ -101,7 +101,9 @@ def move(
         milliseconds(settings.shortest_stop),
         settings.break_count,
     )
-    memory: tuple[Any, ...] = tuple(np.array(state[name]) for name in MEMORY)  # contiguous, so that one compiled loop serves one vehicle and many
+    memory: tuple[Any, ...] = tuple(
+        np.array(state[name]) for name in MEMORY
+    )  # contiguous: one compiled loop serves one vehicle and many
     stop, stands, since, until, where = _run(memory, bounds, time, lon, lat, speed, gap, cut, rules)
     for name, column in zip(MEMORY, memory, strict=True):
         state[name] = column

@@ -13,7 +13,6 @@ import shlex
 import shutil
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -34,7 +33,7 @@ DOCUMENTS = sorted(
 )
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MODULES = sorted(
-    module.name for module in pkgutil.walk_packages(monitor.__path__, "monitor.") if not module.name.endswith(("migrations.env"))
+    module.name for module in pkgutil.walk_packages(monitor.__path__, "monitor.") if not module.name.endswith("migrations.env")
 )
 """All but the one that only a running migration can import."""
 
@@ -63,9 +62,8 @@ def said_commands() -> list[list[str]]:
 
 
 def subcommands() -> dict[str, ArgumentParser]:
-    [action] = [action for action in _parser()._actions if isinstance(action.choices, dict)]
-    found: dict[str, Any] = action.choices
-    return found
+    [choices] = [action.choices for action in _parser()._actions if isinstance(action.choices, dict)]
+    return choices
 
 
 def anchors(document: Path) -> set[str]:
@@ -186,6 +184,6 @@ def test_every_make_target_named_exists(document: Path) -> None:
     assert set(re.findall(r"^make ([a-z]+)", shown, re.M)) <= targets
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_the_examples_in_docstrings_hold(name: str) -> None:
-    assert doctest.testmod(importlib.import_module(name)).failed == 0
+def test_the_examples_in_docstrings_hold() -> None:
+    results = {name: doctest.testmod(importlib.import_module(name)) for name in MODULES}
+    assert not [name for name, result in results.items() if result.failed]

@@ -80,7 +80,9 @@ def carrier(options: argparse.Namespace) -> None:
 
 
 def _add_credential(store: Store, options: argparse.Namespace, now: int) -> None:
-    name, _, vehicle = options.subject.partition("/")
+    name, slash, vehicle = options.subject.partition("/")
+    if slash and not vehicle:
+        raise InputError(f"carrier add {options.subject}: allowed is CARRIER or CARRIER/VEHICLE")
     with store.begin() as transaction:
         if options.password_stdin:
             secret = sys.stdin.readline().rstrip("\n")

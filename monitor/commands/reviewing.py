@@ -6,6 +6,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
+
+from monitor.alerts.channels import build_channels
+from monitor.alerts.policies import switched_off
 from monitor.commands.speaking import progress_bar, say, show
 from monitor.configuration import Configuration, load_configuration, load_world
 from monitor.errors import ConfigurationError, InputError
@@ -66,11 +70,13 @@ def check(options: argparse.Namespace) -> int:
     """Print every fault of the configuration, or what is in force; 1 where there is a fault."""
     try:
         found = load_configuration(options.config, options.set)
+        channels = build_channels(found.settings.alerts, Console(quiet=True))
     except ConfigurationError as error:
         show(*error.faults, f"{len(error.faults)} fault{'s' * (len(error.faults) != 1)}")
         return 1
     show(*(f"{line.key} = {_shown(line.value)}" for line in effective(found.settings)))
-    show(*_summary(found), *(f"warning: {warning}" for warning in found.geofences.warnings), "no fault")
+    warnings = [*found.geofences.warnings, *switched_off(found.policies, found.contacts, channels)]
+    show(*_summary(found), *(f"warning: {warning}" for warning in warnings), "no fault")
     return 0
 
 

@@ -39,12 +39,14 @@ _MESSAGE = msgspec.json.Decoder(Fix | list[Fix])
 _ONE = msgspec.json.Decoder(Fix)
 _MANY = msgspec.json.Decoder(list[msgspec.Raw])
 FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What a decoder raises on bad bytes; the last two are not its own, but it lets them through."""
+"""What bad bytes raise; recursion is not the decoder's own word, but it lets that through."""
 
 
 def read(payload: bytes) -> list[Fix | str]:
     """Read one payload: its fixes, and the reason for each that is wrong."""
     try:
+        if not payload.isascii():
+            payload.decode()  # the decoder does not look at the bytes of what it ignores
         message = _MESSAGE.decode(payload)
     except FAULTS as error:
         return _apart(payload, error)

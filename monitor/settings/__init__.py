@@ -1,0 +1,51 @@
+"""Every setting, with its unit, default and bounds; TOML and `--set KEY=VALUE` become frozen values here and nowhere else.
+
+A setting is a dotted key (`motion.radius_m`). Durations are written "90s", "5m", "2h", "14d" and become `timedelta`; other numbers
+carry their unit as a suffix of the key. An unknown key, a wrong type and a value out of bounds are faults that name the file, the
+key, the value and what is allowed. Limits are inherited load class > carrier > global: `load.high_value.…` and `carrier.NAME.…`
+repeat the keys below `detectors` and override them.
+"""
+
+from __future__ import annotations
+
+from monitor.settings.durations import format_duration, milliseconds, parse_duration
+from monitor.settings.reader import Setting, effective, load_settings
+from monitor.settings.sections import (
+    LOADS,
+    Alerts,
+    Broker,
+    Detectors,
+    Ingest,
+    Listener,
+    LongDwell,
+    Motion,
+    Order,
+    RouteDeviation,
+    Settings,
+    Smtp,
+    Store,
+    UnauthorizedStop,
+)
+
+__all__ = [
+    "LOADS",
+    "Alerts",
+    "Broker",
+    "Detectors",
+    "Ingest",
+    "Listener",
+    "LongDwell",
+    "Motion",
+    "Order",
+    "RouteDeviation",
+    "Setting",
+    "Settings",
+    "Smtp",
+    "Store",
+    "UnauthorizedStop",
+    "effective",
+    "format_duration",
+    "load_settings",
+    "milliseconds",
+    "parse_duration",
+]
