@@ -16,7 +16,7 @@ check: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist worksteal -q -m "not slow"
+	MONITOR_TESTS=quick $(BIN)/pytest -n 2 --dist worksteal -q -m "not slow"
 
 format: .venv/installed-dev
 	$(BIN)/ruff format .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 
 from benchmarks.table import best_of, show
 from monitor.fixes import Fleet
@@ -45,9 +46,7 @@ def main() -> None:
         taken = decode(batch, NOW, fleet, Ingest())
         if taken.rejects:
             raise SystemExit(f"a payload was refused: {taken.rejects[0].reason}")
-        best = best_of(
-            TURNS, {"decode": lambda b=batch, f=fleet: decode(b, NOW, f, Ingest()), "json": lambda b=batch: parse(b)}
-        )
+        best = best_of(TURNS, {"decode": partial(decode, batch, NOW, fleet, Ingest()), "json": partial(parse, batch)})
         rows.append([in_one, best["decode"] / MESSAGES * 1e6, best["json"] / MESSAGES * 1e6, best["decode"] / best["json"]])
     heads = ["fixes a message", "decode us/fix", "json.loads us/fix", "ratio"]
     show(f"decoding {MESSAGES:,} fixes of {VEHICLES} vehicles into columns, best of {TURNS}", heads, rows)

@@ -67,9 +67,8 @@ def history(rng: np.random.Generator, routes: F64, fleet: Fleet) -> FixBatch:
     drives = np.repeat(rng.random((VEHICLES, EACH // 50)) > 0.2, 50, axis=1)
     along = np.cumsum(np.where(drives, 20.0 * EVERY_MS / 1000.0, 0.0), axis=1) / 2300.0 % (VERTICES - 1)
     segment, share = along.astype(np.int64), (along % 1.0)[..., None]
-    road = routes[np.arange(VEHICLES) % ROUTES][np.arange(VEHICLES)[:, None], :]
-    v = np.arange(VEHICLES)[:, None]
-    where = road[v, segment] * (1 - share) + road[v, segment + 1] * share + rng.normal(0, 5e-5, (VEHICLES, EACH, 2))
+    road = np.arange(VEHICLES)[:, None] % ROUTES
+    where = routes[road, segment] * (1 - share) + routes[road, segment + 1] * share + rng.normal(0, 5e-5, (VEHICLES, EACH, 2))
     time = (START_MS + np.tile(np.arange(EACH) * EVERY_MS, VEHICLES)).astype("datetime64[ms]")
     speed = np.where(drives, 20.0, 0.1).ravel()
     return normalised(fleet, np.repeat(code, EACH), time, where[..., 0].ravel(), where[..., 1].ravel(), speed=speed)
@@ -119,7 +118,8 @@ def main() -> None:
         "stop automaton alone": alone,
     }
     rows = [[name, round(speed), speed / 1e6, alone / speed] for name, speed in speeds.items()]
-    title = f"history: {len(fixes):,} fixes of {VEHICLES} vehicles, {PLACES:,} places, {ROUTES} routes; {len(outcome.stops):,} stops; best of {TURNS}"
+    found = f"{len(outcome.stops):,} stops, {len(outcome.signals):,} signals"
+    title = f"history: {len(fixes):,} fixes, {VEHICLES} vehicles, {PLACES:,} places, {ROUTES} routes; {found}; best of {TURNS}"
     show(title, ["", "fixes/s", "M fixes/s", "times the automaton"], rows)
 
 

@@ -1,6 +1,6 @@
 """From a device's PUBLISH to the incident's row on disk, while 1,000 and 5,000 other messages arrive each second.
 
-Every tenth of a second or oftener a standing vehicle sends the fix that shows an unauthorized stop; the time runs from the call that
+Twenty-five times a second a standing vehicle sends the fix that shows an unauthorized stop; the time runs from the call that
 sends it to its PUBACK, which comes after the commit of signal, incident and notices.
 """
 
@@ -22,7 +22,13 @@ def measure(rate: int) -> list[object]:
         order = {"connections": CONNECTIONS, "vehicles": VEHICLES, "window": 1000, "probe_rate": PROBE_RATE}
         begin = world_clock() - 12 * HOUR_MS
         first = begin + 2 * HOUR_MS
-        monitor.order("benchmarks.publisher", first_ms=begin, messages=VEHICLES, rate=0, **{k: order[k] for k in ("connections", "vehicles", "window")})
+        monitor.order(
+            "benchmarks.publisher",
+            first_ms=begin,
+            messages=VEHICLES,
+            rate=0,
+            **{k: order[k] for k in ("connections", "vehicles", "window")},
+        )
         probes = PROBE_RATE * SECONDS
         report, spent = monitor.order(
             "benchmarks.prober", first_ms=first, messages=rate * SECONDS, rate=rate, probes=probes, **order

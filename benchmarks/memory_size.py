@@ -65,7 +65,11 @@ def measure(*, standing: bool, lat: float) -> list[float]:
 
 def main() -> None:
     """Measure and print."""
-    cases = {"under way, in no place": (False, 45.0), "standing where it may not": (True, 45.0), "standing in a customer's yard": (True, 43.5)}
+    cases = {
+        "under way, in no place": (False, 45.0),
+        "standing where it may not": (True, 45.0),
+        "standing in a customer's yard": (True, 43.5),
+    }
     measure(standing=True, lat=43.5)  # what compiling leaves behind is not the vehicles'
     rows = [[name, *measure(standing=standing, lat=lat)] for name, (standing, lat) in cases.items()]
     heads = ["vehicle", "visits", "episodes", "bytes of rows", "bytes in all"]

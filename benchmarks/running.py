@@ -39,7 +39,9 @@ class Running:
         """Have another process publish; gives its report, and the seconds of CPU that this one took meanwhile."""
         order |= {"port": self.app.port, "carrier": CARRIER, "secret": self.secret, "file": str(self.file)}
         begun = time.process_time()
-        done = subprocess.run([sys.executable, "-m", module], input=json.dumps(order), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", module], input=json.dumps(order), capture_output=True, text=True, check=False
+        )
         spent = time.process_time() - begun
         if done.returncode:
             raise SystemExit(done.stderr)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from rich.box import SIMPLE_HEAD
@@ -29,6 +28,10 @@ COLOURS = {"note": "cyan", "warning": "black on yellow", "critical": "bold white
 MARKS = {"sent": ("✓", "green"), "failed": ("✗ FAILED", "bold red"), "suppressed": ("– not needed", "dim")}
 HEADER_LINES = 10
 NOTICES = 4
+NARROW = 100
+"""Columns of a terminal below which since and next stand under what and where."""
+LOW = 30
+"""Lines of a terminal below which only half of the notices are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +123,16 @@ def notice_lines(told: Sequence[Told]) -> tuple[Line, ...]:
     )
 
 
-def render(board: Board, height: int = 40) -> RenderableType:
-    """The board, at most `height` lines high where its warnings are few."""
-    notices = board.notices[:NOTICES]
-    lines = height - HEADER_LINES - len(notices) - len(board.warnings)
-    room = max(1, lines // 3)
+def render(board: Board, height: int = 40, width: int = 140) -> RenderableType:
+    """The board, at most `height` lines high where its warnings are few, for a terminal of `width` columns."""
+    notices, narrow = board.notices[: NOTICES if height >= LOW else NOTICES // 2], width < NARROW
+    lines = height - HEADER_LINES - 2 * narrow - len(notices) - len(board.warnings)  # header and hint wrap where it is narrow
+    tall = 4 if narrow else 3
+    room = max(1, lines // tall)
     parts: list[RenderableType] = [_header(board)]
     parts += [Text(f" {warning} ", style="bold white on red") for warning in board.warnings]
     if board.rows:
-        parts.append(table(board.rows[:room], board.now, board.zone, airy=4 * len(board.rows) <= lines))
+        parts.append(table(board.rows[:room], board.now, board.zone, narrow=narrow, airy=(tall + 1) * len(board.rows) <= lines))
         hidden = len(board.rows) - room
         more = f"   … and {hidden} more: {board.command} incidents" if hidden > 0 else ""
         parts.append(Text(f"  Take one: {board.command} ack NUMBER --by YOUR-NAME{more}"))
@@ -147,17 +151,26 @@ def _quiet(board: Board) -> Text:
     return Text("\n  All quiet: no incident needs anybody.\n", style="green")
 
 
-def table(shown: Sequence[Row], now: int, zone: ZoneInfo, *, airy: bool = False) -> Table:
-    """The incidents as a table: two or three lines each, the urgent ones loud; `airy` puts an empty line between two."""
+def table(shown: Sequence[Row], now: int, zone: ZoneInfo, *, narrow: bool = False, airy: bool = False) -> Table:
+    """The incidents as a table, two to four lines each, the urgent ones loud.
+
+    `narrow` puts since and next below what and where, `airy` an empty line between two incidents.
+    """
     out = Table(box=SIMPLE_HEAD, expand=True, pad_edge=False, padding=(0, 1, 0, 0), leading=int(airy))
     out.add_column("#", justify="right", style="bold", no_wrap=True)
     out.add_column("Severity", no_wrap=True)
     out.add_column("Vehicle", no_wrap=True, overflow="ellipsis", max_width=18)
     out.add_column("What and where", ratio=1)
-    out.add_column("Since", no_wrap=True)
-    out.add_column("Next", width=18)
+    if not narrow:
+        out.add_column("Since", no_wrap=True)
+        out.add_column("Next", width=18)
     for row in shown:
-        out.add_row(*_cells(row, now, zone))
+        number, severity, who, title, since, then = _cells(row, now, zone)
+        if narrow:
+            title.append(f"\n{since.plain.splitlines()[0]}; ").append(then.plain.replace("\n", " "), style=then.style)
+            out.add_row(number, severity, who, title)
+        else:
+            out.add_row(number, severity, who, title, since, then)
     return out
 
 
@@ -195,7 +208,7 @@ def _count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def _cells(row: Row, now: int, zone: ZoneInfo) -> list[Any]:
+def _cells(row: Row, now: int, zone: ZoneInfo) -> tuple[str, Text, Text, Text, Text, Text]:
     """The cells of one incident."""
     calm = row.state is not State.OPEN
     title = Text(row.what, style="dim" if calm else "bold")
@@ -211,7 +224,7 @@ def _cells(row: Row, now: int, zone: ZoneInfo) -> list[Any]:
     since = Text(held)
     since.append(f"\n{row.measure}", style="dim")
     severity = Text(f" {row.severity.upper()} ", style="dim" if calm else COLOURS[row.severity])
-    return [str(row.id), severity, who, title, since, Text(_next(row, now, zone), style="dim" if calm else "")]
+    return str(row.id), severity, who, title, since, Text(_next(row, now, zone), style="dim" if calm else "")
 
 
 def _measure(signal: Signal) -> str:

@@ -16,8 +16,7 @@ Shapes: M observations sorted by (row, subject, time), E episodes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -57,13 +56,14 @@ EPISODE = np.dtype(
 )
 
 
-@dataclass(frozen=True)
-class Watch:
+class Watch(NamedTuple):
     """M observations of one detector, sorted by (row, subject, time). Instants are ms or NONE, codes -1 for none."""
 
     row: I32
     subject: I32
     time: I64
+    shown: I64
+    """The instant up to which a fix that shows the condition shows it: its own, but of a stop its last evidence."""
     allowance: I64
     """ms of silence after this fix that presumes nothing."""
     shows: I8
@@ -90,10 +90,6 @@ class Watch:
     """Whether place, route, trip and severity follow the observations until the raise, and the position always."""
 
 
-Columns = tuple[I32, I32, I64, I64, I8, I64, I64, I64, I64]
-Details = tuple[F64, F64, I32, I32, I32, I8, F64, F64]
-
-
 def run(
     kind: int, watch: Watch, carried: npt.NDArray[np.void], horizon: I64
 ) -> tuple[npt.NDArray[np.void], npt.NDArray[np.void]]:
@@ -102,19 +98,7 @@ def run(
     `carried` (E,) EPISODE of this kind, sorted by (row, subject); `horizon` (R,) ms: deadlines at or before it fire once the
     observations are through. Inputs are not modified.
     """
-    columns = (
-        watch.row,
-        watch.subject,
-        watch.time,
-        watch.allowance,
-        watch.shows,
-        watch.since,
-        watch.judged,
-        watch.limit,
-        watch.end,
-    )
-    details = (watch.measure, watch.bound, watch.place, watch.route, watch.trip, watch.severity, watch.lon, watch.lat)
-    kept, ended = _run(kind, columns, details, watch.least_count, watch.moving, carried)
+    kept, ended = _run(kind, watch, carried)
     due = (kept["deadline"] != NONE) & (kept["deadline"] <= horizon[kept["row"]])
     for name in ("at", "raised", "decided"):
         kept[name][due] = kept["deadline"][due]
@@ -123,10 +107,8 @@ def run(
 
 
 @kernel
-def _run(
-    kind: int, columns: Columns, details: Details, least_count: int, moving: bool, carried: npt.NDArray[np.void]
-) -> tuple[npt.NDArray[np.void], npt.NDArray[np.void]]:
-    row, subject, time = columns[0], columns[1], columns[2]
+def _run(kind: int, watch: Watch, carried: npt.NDArray[np.void]) -> tuple[npt.NDArray[np.void], npt.NDArray[np.void]]:
+    row, subject, time = watch.row, watch.subject, watch.time
     kept, ended = np.empty(len(carried) + 16, EPISODE), np.empty(16, EPISODE)
     n, m, c, j = 0, 0, 0, 0
     while j < len(row) or c < len(carried):
@@ -144,9 +126,9 @@ def _run(
         while j < len(row) and row[j] == row[first] and subject[j] == subject[first]:
             if alive and e["deadline"] != NONE and e["deadline"] < time[j]:
                 _presume(e)
-            shows, since = columns[4][j], columns[5][j]
+            shows, since = watch.shows[j], watch.since[j]
             if alive and (shows == ENDS or (since != NONE and since > e["shown"])):
-                _clear(e, time[j], columns[8][j])
+                _clear(e, time[j], watch.end[j])
                 if e["at"] != NONE:
                     if m == len(ended):
                         ended = _longer(ended)
@@ -155,10 +137,10 @@ def _run(
                     m += 1
                 alive = False
             if not alive and shows == SHOWS:
-                _begin(e, kind, j, columns, details)
+                _begin(e, kind, watch, j)
                 alive = True
             if alive:
-                _observe(e, j, columns, details, least_count, moving)
+                _observe(e, watch, j)
             j += 1
         n += alive
     return kept[:n].copy(), ended[:m].copy()
@@ -188,50 +170,52 @@ def _clear(e: Any, time: int, end: int) -> None:
 
 
 @kernel
-def _begin(e: Any, kind: int, j: int, columns: Columns, details: Details) -> None:
-    row, subject, time, _, _, since, _, _, _ = columns
-    measure, bound, place, route, trip, severity, lon, lat = details
-    e["row"], e["kind"], e["subject"], e["severity"] = row[j], kind, subject[j], severity[j]
+def _begin(e: Any, kind: int, watch: Watch, j: int) -> None:
+    e["row"], e["kind"], e["subject"], e["severity"] = watch.row[j], kind, watch.subject[j], watch.severity[j]
     e["presumed"], e["shows"], e["count"], e["limit"], e["judged"] = False, False, 0, -1, NONE
-    e["since"] = time[j] if since[j] == NONE else since[j]
+    e["since"] = watch.time[j] if watch.since[j] == NONE else watch.since[j]
     e["shown"] = e["deadline"] = e["at"] = e["until"] = e["raised"] = e["decided"] = NONE
-    e["place"], e["route"], e["trip"] = place[j], route[j], trip[j]
-    e["worst"], e["bound"], e["lon"], e["lat"] = measure[j], bound[j], lon[j], lat[j]
+    e["place"], e["route"], e["trip"] = watch.place[j], watch.route[j], watch.trip[j]
+    e["worst"], e["bound"], e["lon"], e["lat"] = watch.measure[j], watch.bound[j], watch.lon[j], watch.lat[j]
 
 
 @kernel
-def _observe(e: Any, j: int, columns: Columns, details: Details, least_count: int, moving: bool) -> None:
+def _observe(e: Any, watch: Watch, j: int) -> None:
     """Tell an episode of one fix that shows, keeps or lapses it."""
-    _, _, time, allowance, shows, _, judged, limit, end = columns
-    measure, bound, place, route, trip, severity, lon, lat = details
-    t = time[j]
-    e["deadline"], e["shows"] = NONE, shows[j] == SHOWS
-    if moving and lon[j] == lon[j]:
-        e["lon"], e["lat"] = lon[j], lat[j]
-    if shows[j] == LAPSES:
-        _clear(e, t, end[j])
-    if shows[j] != SHOWS:
+    t = watch.time[j]
+    e["deadline"], e["shows"] = NONE, watch.shows[j] == SHOWS
+    if watch.moving and watch.lon[j] == watch.lon[j]:
+        e["lon"], e["lat"] = watch.lon[j], watch.lat[j]
+    if watch.shows[j] == LAPSES:
+        _clear(e, t, watch.end[j])
+    if watch.shows[j] != SHOWS:
         return
     if e["until"] != NONE:
         e["until"], e["decided"] = NONE, t
-    e["count"], e["shown"] = e["count"] + 1, t
-    e["worst"] = max(e["worst"], measure[j])
-    if e["at"] != NONE:
-        return
-    if moving:
-        e["place"], e["route"], e["trip"] = place[j], route[j], trip[j]
-        e["severity"], e["bound"] = severity[j], bound[j]
-    if limit[j] != e["limit"]:
+    e["count"], e["shown"] = e["count"] + 1, watch.shown[j]
+    e["worst"] = max(e["worst"], watch.measure[j])
+    if e["at"] == NONE:
+        _judge(e, watch, j)
+
+
+@kernel
+def _judge(e: Any, watch: Watch, j: int) -> None:
+    """Hold an episode that is not raised against its limit, at a fix that shows it."""
+    t = watch.time[j]
+    if watch.moving:
+        e["place"], e["route"], e["trip"] = watch.place[j], watch.route[j], watch.trip[j]
+        e["severity"], e["bound"] = watch.severity[j], watch.bound[j]
+    if watch.limit[j] != e["limit"]:
         e["judged"] = e["since"] if e["limit"] < 0 else t
-        e["limit"] = limit[j]
-        if judged[j] != NONE:
-            e["judged"] = max(e["since"], judged[j])
-    if e["count"] == least_count:
-        e["judged"] = max(e["judged"], t) if least_count > 1 else e["judged"]
-    if e["count"] < least_count:
+        e["limit"] = watch.limit[j]
+        if watch.judged[j] != NONE:
+            e["judged"] = max(e["since"], watch.judged[j])
+    if e["count"] < watch.least_count:
         return
+    if e["count"] == watch.least_count and watch.least_count > 1:
+        e["judged"] = max(e["judged"], t)
     ready = max(e["since"] + e["limit"], e["judged"])
     if t >= ready:
         e["at"], e["raised"], e["decided"] = ready, t, t
     else:
-        e["deadline"] = max(ready, t + allowance[j])
+        e["deadline"] = max(ready, t + watch.allowance[j])

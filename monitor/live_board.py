@@ -54,7 +54,7 @@ class LiveBoard:
         if critical - self._rung:
             self.console.bell()
         self._rung |= critical
-        return board.render(shown, self.console.height)
+        return board.render(shown, self.console.height, self.console.width)
 
     @contextmanager
     def showing(self) -> Iterator[None]:

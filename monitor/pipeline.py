@@ -127,7 +127,7 @@ def stops_of(rows: Rows, ended: npt.NDArray[np.void], world: World) -> list[Stop
             float(e["lon"]),
             float(e["lat"]),
             None if e["place"] < 0 else world.atlas.places[e["place"]].id,
-            bool(e["worst"] == 0),
+            bool(e["worst"] == 0 and e["bound"] == 0),
             int(max(e["decided"], e["shown"])),
         )
         for e in ended[ended["kind"] == STOPS]

@@ -5,14 +5,15 @@ Shapes: S seen fixes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from monitor.detectors import unauthorized_stop
 from monitor.detectors.watching import told
-from monitor.episodes import ENDS, LAPSES, SHOWS, Watch
+from monitor.episodes import ENDS, SHOWS, Watch
 from monitor.fixes import VehicleId
+from monitor.motion import NONE
 from monitor.scene import Scene
 
 
@@ -32,18 +33,23 @@ class Stop:
 
 
 def watch(scene: Scene) -> Watch:
-    """One condition a stop: the vehicle stands. It counts at once; its measure is whether it ever stood where it may not."""
+    """One condition a stop: it is open. It counts at once, and is shown up to its last evidence.
+
+    Its measure is whether the vehicle ever stood where it may not; its bound, whether it might not where the stop opened, which may
+    be after its last evidence.
+    """
     seen, movement = scene.seen, scene.seen.movement
     chosen = told(movement.stop >= 0, seen.first)
     stop = movement.stop[chosen]
-    shows = np.where(stop >= 0, np.where(movement.stands[chosen], SHOWS, LAPSES), ENDS).astype(np.int8)
+    barred = ~seen.may[chosen]
     authorized = unauthorized_stop.watch(scene)
-    return replace(
-        authorized,
-        shows=shows,
+    return authorized._replace(
+        shows=np.where(stop >= 0, SHOWS, ENDS).astype(np.int8),
+        shown=np.append(movement.until, NONE)[stop],
         since=unauthorized_stop.begun(movement, stop),
         judged=authorized.end,
         limit=np.zeros(len(stop), np.int64),
-        measure=(~seen.may[chosen]).astype(np.float64),
+        measure=(barred & movement.stands[chosen]).astype(np.float64),
+        bound=barred.astype(np.float64),
         place=scene.standing.place[seen.fix[chosen]],
     )

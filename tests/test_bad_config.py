@@ -1,5 +1,7 @@
-"""One fixture a rule of the configuration, named by its fault: each is refused in one line that names file, key or feature, value
-and what is allowed; what can be repaired is repaired with a warning that names the feature.
+"""One fixture a rule of the configuration, named by its fault.
+
+Each is refused in one line that names file, key or feature, value and what is allowed; what can be repaired is repaired with a
+warning that names the feature.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ A_TIME = "allowed is an RFC 3339 time with a zone, such as 2026-03-01T06:00:00Z"
 SETTINGS = {
     "carrier_detector_not_a_table": "carrier.north.long_dwell = '4h': allowed is a table",
     "carrier_with_a_bad_value": "carrier.north.route_deviation.corridor_m = 5.0: allowed is a number from 20.0 to 100,000.0",
-    "choice_not_offered": "ingest.source = 'carrier-pigeon': allowed is \"listener\" or \"broker\"",
+    "choice_not_offered": 'ingest.source = \'carrier-pigeon\': allowed is "listener" or "broker"',
     "duration_as_a_number": "detectors.unauthorized_stop.limit = 30: " + A_DURATION + "1s to 30d",
     "duration_beyond_all_bounds": "order.gap = '99999999999999999999d': " + A_DURATION + "1m to 1d",
     "duration_of_unknown_unit": "detectors.unauthorized_stop.limit = '2w': " + A_DURATION + "1s to 30d",
@@ -56,6 +58,8 @@ SETTINGS = {
     "unknown_section": "motoin: there is no such setting; did you mean motion?",
     "unknown_time_zone": "timezone = 'Toronto': allowed is an IANA time zone such as America/Toronto",
 }
+A_GEOMETRY = "allowed is a GeoJSON Polygon, MultiPolygon, Point with radius_m, or LineString of a route"
+NO_NUMBERS = "geometry: empty, or with coordinates that are no numbers: " + A_GEOMETRY
 A_COLLECTION = "allowed is a GeoJSON FeatureCollection"
 A_FEATURE = "feature 0: allowed is a GeoJSON Feature with properties"
 AN_AREA = "allowed is Polygon, MultiPolygon, or Point with radius_m"
@@ -69,11 +73,13 @@ GEOFENCES = {
     "a_list": A_COLLECTION,
     "carrier_that_is_a_number": A_PLACE + "carrier = 12: allowed is a carrier's id",
     "carrier_that_is_empty": A_PLACE + "carrier = '': allowed is a carrier's id",
-    "coordinates_missing": A_PLACE + "geometry: not readable",
-    "coordinates_that_are_no_numbers": A_PLACE + "geometry: not readable",
+    "coordinates_missing": A_PLACE + "geometry = {'type': 'Polygon'}: not readable: " + A_GEOMETRY,
+    "coordinates_that_are_no_numbers": A_PLACE
+    + "geometry = {'type': 'Point', 'coordinates': ['west', 'north']}: not readable: "
+    + A_GEOMETRY,
     "corridor_of_zero": A_PLACE + "corridor_m = 0: " + A_CORRIDOR,
     "corridor_that_is_a_text": A_PLACE + "corridor_m = '1 km': " + A_CORRIDOR,
-    "empty_polygon": A_PLACE + "geometry: empty",
+    "empty_polygon": A_PLACE + NO_NUMBERS,
     "feature_that_is_none": A_FEATURE,
     "feature_without_an_id": "feature 0: id = None: allowed is a text of its own",
     "feature_without_properties": A_FEATURE,
@@ -82,7 +88,7 @@ GEOFENCES = {
     "hours_of_another_form": A_PLACE + "hours = '9 to 5': '9 to 5' is not of the form of " + SOME_HOURS,
     "hours_that_never_open": A_PLACE + "hours = ';': ';' never opens; allowed are " + SOME_HOURS,
     "id_that_is_a_number": "feature 0: id = 7: allowed is a text of its own",
-    "infinite_coordinates": A_PLACE + "geometry: empty, or with coordinates that are no numbers",
+    "infinite_coordinates": A_PLACE + NO_NUMBERS,
     "line_for_a_place": A_PLACE + "geometry = LineString: " + AN_AREA,
     "longitude_out_of_range": A_PLACE
     + "geometry spans -281,43.7 to -281,43.7: allowed is longitude -180 to 180, latitude -90 to 90",
@@ -90,27 +96,29 @@ GEOFENCES = {
     "max_dwell_of_a_century": A_PLACE + "max_dwell = '36500d': " + A_DWELL,
     "max_dwell_of_nothing": A_PLACE + "max_dwell = '0s': " + A_DWELL,
     "max_dwell_without_unit": A_PLACE + "max_dwell = '4': " + A_DWELL,
-    "no_geometry": A_PLACE + "geometry: not readable",
+    "no_geometry": A_PLACE + "geometry = None: not readable: " + A_GEOMETRY,
     "no_kind": A_PLACE + "kind = None: allowed is yard, customer,",
     "not_a_collection": A_COLLECTION,
     "not_json": "not JSON: Expecting property name",
     "not_utf8": "not JSON: 'utf-8' codec can't decode byte 0xe9",
     "point_of_no_radius": A_PLACE + "radius_m = 0: " + A_RADIUS,
     "point_without_radius": A_PLACE + "radius_m = None: " + A_RADIUS,
-    "polygon_of_two_points": A_PLACE + "geometry: not readable: A linearring requires at least 4 coordinates.",
-    "polygon_with_a_nan_vertex": A_PLACE + "geometry",
+    "polygon_of_two_points": A_PLACE
+    + "geometry = {'type': 'Polygon', 'coordinates': [[[-79.4, 43.7], [-79.3, : not readable: "
+    + A_GEOMETRY,
+    "polygon_with_a_nan_vertex": A_PLACE + NO_NUMBERS,
     "polygon_without_area": A_PLACE + "geometry: Too few points in geometry component[-79.4 43.7]; and no area is left",
     "radius_that_is_a_text": A_PLACE + "radius_m = '100 m': " + A_RADIUS,
     "route_of_one_point": A_PLACE + "geometry = LineString: " + A_LINE,
     "route_that_is_a_polygon": A_PLACE + "geometry = Polygon: " + A_LINE,
-    "route_with_a_nan_vertex": A_PLACE + "geometry",
+    "route_with_a_nan_vertex": A_PLACE + NO_NUMBERS,
     "swapped_axes_far_from_the_others": "feature 3 (swapped): geometry lies at longitude 43.500, latitude -79.500, "
     "far from all others; longitude comes first in GeoJSON: are they swapped?",
     "swapped_axes_out_of_range": A_PLACE + "geometry spans 43.7,-123.1 to 43.7,-123.1: allowed is longitude -180 to 180, "
     "latitude -90 to 90; latitude and longitude may be swapped",
     "time_zone_that_is_a_list": A_PLACE + "timezone = ['America/Toronto']: " + A_ZONE,
     "two_features_of_one_id": "feature 1 (depot): id = 'depot': each id once; ",
-    "unknown_geometry": A_PLACE + "geometry: not readable: Unknown geometry type: 'circle'",
+    "unknown_geometry": A_PLACE + "geometry = {'type': 'Circle', 'coordinates': [-79, 43]}: not readable: " + A_GEOMETRY,
     "unknown_kind": A_PLACE + "kind = 'yrad': allowed is yard, customer, drop, rest_area, fuel, parking, repair, port_of_entry, "
     "inspection_station, no_stop, high_risk, restricted, dead_zone, jurisdiction or route; did you mean yard?",
     "unknown_kind_unlike_any": A_PLACE + "kind = 'zzz': allowed is yard, customer,",

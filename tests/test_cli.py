@@ -71,7 +71,7 @@ def test_readme_tells_of_every_command(capsys: pytest.CaptureFixture[str]) -> No
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     found = commands(capsys)
     assert {"demo", "run", "replay", "check", "incidents", "ack", "resolve", "carrier", "verify", "simulate"} <= set(found)
-    assert [name for name in found if not re.search(rf"monitor {name}\b", readme)] == []
+    assert [name for name in found if not re.search(rf"(monitor|make) {name}\b", readme)] == []
 
 
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
@@ -177,7 +177,9 @@ def test_an_acknowledged_incident_rings_no_more(monitor: Command, tmp_path: Path
     answer = monitor("ack", "1", "--by", "Ann Lee")
     assert (answer.status, answer.out, answer.err) == (0, "incident 1: truck-17, acknowledged by Ann Lee\n", "")
     with closing(sqlite3.connect(tmp_path / "monitor.db")) as database:
-        assert database.execute("SELECT state, acknowledged_by FROM incident WHERE id = 1").fetchall() == [("acknowledged", "Ann Lee")]
+        assert database.execute("SELECT state, acknowledged_by FROM incident WHERE id = 1").fetchall() == [
+            ("acknowledged", "Ann Lee")
+        ]
         assert database.execute("SELECT state FROM escalation_run WHERE incident_id = 1").fetchall() == [("stopped",)]
 
 

@@ -79,7 +79,7 @@ def test_a_degree_is_as_long_as_the_geodesic_across_it(lat: float) -> None:
         ((3.0, 4.0, 3.0, 4.0), (3.0, 4.0)),  # of no length
     ],
 )
-def test_the_nearest_point_of_a_segment(segment: tuple[float, ...], expected: tuple[float, float]) -> None:
+def test_the_nearest_point_of_a_segment(segment: tuple[float, float, float, float], expected: tuple[float, float]) -> None:
     """Beside the segment its foot, else the nearer end; in a plane of one metre a degree around (0, 0)."""
     assert nearest_on_segment(0.0, 0.0, *segment, 1.0, 1.0) == pytest.approx(expected)
 

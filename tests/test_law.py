@@ -7,6 +7,7 @@ of the sorted replay; both say what a plain whole-track oracle says that was wri
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from datetime import timedelta
@@ -32,7 +33,8 @@ from monitor.world import World
 from tests import oracle, tracks
 
 PATIENT = timedelta(seconds=30)
-OFTEN = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = os.environ.get("MONITOR_TESTS") == "quick"
+OFTEN = settings(max_examples=6 if QUICK else 60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="session")
@@ -134,7 +136,7 @@ def test_any_order_gives_the_log_of_the_sorted_replay(
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(30, 200), st.integers(1, 60))
-@settings(parent=OFTEN, max_examples=150)
+@settings(parent=OFTEN, max_examples=15 if QUICK else 150)
 def test_the_core_says_what_the_definitions_say(tmp_path: Path, seed: int, size: int, batch: int) -> None:
     """However the stream is cut, the log and the stops are those of the whole-track oracle."""
     example = tracks.random_world(seed, size)

@@ -30,7 +30,11 @@ class Moved(NamedTuple):
 
 
 def moved(
-    reports: Sequence[Report], gaps: Sequence[str] = (), cuts: Sequence[int] = (), rules: Motion = RULES, marks: Sequence[str] = ()
+    reports: Sequence[Report],
+    gaps: Sequence[str] = (),
+    cuts: Sequence[int] = (),
+    rules: Motion = RULES,
+    marks: Sequence[str] = (),
 ) -> Moved:
     """Run it over reports; before those at `gaps` lies a gap, at `marks` a stop is to be told as a new stretch.
 
@@ -53,9 +57,9 @@ def moved(
     return Moved(stretches if marks else list(spans.values()), standing, list(lons.values()), state.tobytes())
 
 
-def stops(reports: Sequence[Report], **how: Sequence[str]) -> list[Span]:
+def stops(reports: Sequence[Report], gaps: Sequence[str] = ()) -> list[Span]:
     """Since and until of the stops."""
-    return moved(reports, **how).stops
+    return moved(reports, gaps).stops
 
 
 def test_a_stop_is_open_once_its_evidence_spans_a_minute() -> None:
@@ -126,7 +130,9 @@ def test_drift_of_unknown_speed_is_not_held() -> None:
 
 def test_before_it_is_established_a_cluster_holds_nothing() -> None:
     """It breaks at the first fix out."""
-    assert stops([("10:00", 0, 0, 0), ("10:00:59", 100, 0, 0), ("10:01:30", 0, 0, 0), ("10:02:30", 0, 0, 0)]) == [("10:01:30", "10:02:30")]
+    assert stops([("10:00", 0, 0, 0), ("10:00:59", 100, 0, 0), ("10:01:30", 0, 0, 0), ("10:02:30", 0, 0, 0)]) == [
+        ("10:01:30", "10:02:30")
+    ]
 
 
 def test_a_stop_survives_two_fast_fixes_and_breaks_at_the_third() -> None:
@@ -177,7 +183,13 @@ def test_after_a_gap_nothing_is_held() -> None:
 
 def test_a_fix_out_of_an_open_stop_is_no_evidence_of_it() -> None:
     """While the count runs the vehicle does not stand."""
-    assert moved([*every(60, "10:00", "10:02"), ("10:03", 900, 0, 0.0), ("10:04", 0, 0, 1.5)]).standing == [False, True, True, False, False]
+    assert moved([*every(60, "10:00", "10:02"), ("10:03", 900, 0, 0.0), ("10:04", 0, 0, 1.5)]).standing == [
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_a_stop_can_be_told_in_stretches() -> None:

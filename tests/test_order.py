@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -22,7 +23,9 @@ GEOD = Geod(ellps="WGS84")
 RULES = Order()
 
 
-def ordered(fixes: FixBatch, cuts: Sequence[int] = (), rules: Order = RULES) -> tuple[list[int], list[int], list[bool], np.ndarray]:
+def ordered(
+    fixes: FixBatch, cuts: Sequence[int] = (), rules: Order = RULES
+) -> tuple[list[int], list[int], list[bool], np.ndarray]:
     """Indices of the used fixes of one vehicle, their allowances (ms) and gaps, and the state, in one go or cut before some."""
     state, index, allowance, gap = unseen(1), list[int](), list[int](), list[bool]()
     for begin, end in zip([0, *cuts], [*cuts, len(fixes)], strict=True):
@@ -184,9 +187,8 @@ def plainly(fixes: FixBatch) -> tuple[list[int], list[int], list[bool]]:
         used.append(i)
 
     def own(count: int) -> int:
-        recent = sorted(times[b] - times[a] for a, b in zip(used[:count], used[1:count], strict=False))
-        last = sorted([times[b] - times[a] for a, b in zip(used[:count], used[1:count], strict=False)][-5:])
-        return last[(len(last) - 1) // 2] if len(recent) >= 3 else milliseconds(RULES.first_interval)
+        last = sorted([times[b] - times[a] for a, b in pairwise(used[:count])][-5:])
+        return last[(len(last) - 1) // 2] if len(last) >= 3 else milliseconds(RULES.first_interval)
 
     precise = [i for i in used if fixes.precise[i]]
     allowed = [max(60_000, 3 * own(k + 1)) for k in range(len(used))]
@@ -223,18 +225,18 @@ def test_vehicles_do_not_share_what_they_remember() -> None:
     one, _ = batch(every(10, "10:00", "10:05"))
     two, _ = batch([("10:00", 0, 0, 0), ("10:20", 90_000, 0, 0)])
     state = unseen(3)
-    columns = [np.concatenate([getattr(one, name), getattr(two, name)]) for name in ("lon", "lat", "positioned", "precise")]
-    time = np.concatenate([one.time, two.time]).view(np.int64)
-    used = order(state, np.array([0, len(one), len(one), len(one) + 2]), time, *columns, RULES)
+    lon, lat, positioned, precise = (
+        np.concatenate([getattr(one, name), getattr(two, name)]) for name in ("lon", "lat", "positioned", "precise")
+    )
+    time, bounds = np.concatenate([one.time, two.time]).view(np.int64), np.array([0, len(one), len(one), len(one) + 2])
+    used = order(state, bounds, time, lon, lat, positioned, precise, RULES)
     assert used.fix.tolist() == [*range(len(one)), len(one)]
     assert state["frontier"].tolist() == [at("10:05"), NONE, at("10:20")]
 
 
 def test_the_rules_are_settings() -> None:
     """Jump, first interval, gap and allowance."""
-    rules = Order(
-        jump_mps=10.0, first_interval=timedelta(seconds=10), gap=timedelta(minutes=2), allowance=timedelta(seconds=20)
-    )
+    rules = Order(jump_mps=10.0, first_interval=timedelta(seconds=10), gap=timedelta(minutes=2), allowance=timedelta(seconds=20))
     fixes, _ = batch([("10:00", 0, 0, 0), ("10:01", 601, 0, 0), ("10:02:01", 0, 0, 0), ("10:02:31", 0, 0, 0)])
     index, allowance, gap, _ = ordered(fixes, rules=rules)
     assert (index, allowance, gap) == ([0, 2, 3], [30_000, 30_000, 30_000], [False, True, False])

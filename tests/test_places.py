@@ -1,4 +1,4 @@
-"""Places and routes from GeoJSON: what a feature says is what is read. (What is refused: `tests.test_bad_config`.)"""
+"""Places and routes from GeoJSON: what a feature says is what is read; what is refused is in `tests.test_bad_config`."""
 
 from __future__ import annotations
 
@@ -91,7 +91,9 @@ def test_a_point_with_a_radius_is_a_circle() -> None:
 def test_a_route_is_a_line_with_a_corridor() -> None:
     """Or without, where the settings say it; heights are left away."""
     line = {"type": "LineString", "coordinates": [[-79.4, 43.7, 90], [-76.5, 44.2, 80]]}
-    wide, plain = geofences_of([feature(line, kind="route", corridor_m=800, name="The 401"), feature(line, kind="route", id="b")]).routes
+    wide, plain = geofences_of(
+        [feature(line, kind="route", corridor_m=800, name="The 401"), feature(line, kind="route", id="b")]
+    ).routes
     assert (wide.id, wide.name, wide.corridor_m, wide.line) == ("depot", "The 401", 800.0, ((-79.4, 43.7), (-76.5, 44.2)))
     assert (plain.name, plain.corridor_m) == ("b", None)
 
@@ -125,7 +127,9 @@ def test_the_version_is_that_of_the_content() -> None:
 
 def test_three_places_are_too_few_to_call_one_an_outlier() -> None:
     """A carrier may have a depot abroad."""
-    far = [feature({"type": "Point", "coordinates": [lon, lat]}, id=str(lon), radius_m=100) for lon, lat in ((-79, 43), (43, -79))]
+    far = [
+        feature({"type": "Point", "coordinates": [lon, lat]}, id=str(lon), radius_m=100) for lon, lat in ((-79, 43), (43, -79))
+    ]
     assert len(geofences_of(far).places) == 2
 
 

@@ -1,4 +1,4 @@
-"""Trips: what a dispatcher's file says, and which trip a fix belongs to. (What is refused: `tests.test_bad_config`.)"""
+"""Trips: what a dispatcher's file says, and which trip a fix belongs to; what is refused is in `tests.test_bad_config`."""
 
 from __future__ import annotations
 
@@ -90,7 +90,10 @@ def test_of_overlapping_trips_the_latest_start_wins_then_the_greatest_id() -> No
 
 def test_another_vehicles_trip_is_not_mine() -> None:
     """Nor that of a vehicle of the same name of another carrier."""
-    others = [Trip("x", "south", TRUCK.vehicle, (), at("09:00"), at("12:00")), Trip("y", "north", "T-2", (), at("09:00"), at("12:00"))]
+    others = [
+        Trip("x", "south", TRUCK.vehicle, (), at("09:00"), at("12:00")),
+        Trip("y", "north", "T-2", (), at("09:00"), at("12:00")),
+    ]
     assert ids_at(others, "10:00") == ["-"]
 
 

@@ -36,6 +36,7 @@ def watch(scene: Scene) -> Watch:
         row=scene.row[fix],
         subject=place,
         time=scene.time[fix],
+        shown=scene.time[fix],
         allowance=scene.allowance[fix],
         shows=np.where(ended == NONE, SHOWS, ENDS).astype(np.int8),
         since=presence.since[chosen],

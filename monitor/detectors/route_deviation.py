@@ -39,6 +39,7 @@ def watch(scene: Scene) -> Watch:
         row=scene.row[fix],
         subject=none,
         time=time,
+        shown=time,
         allowance=scene.allowance[fix],
         shows=shows,
         since=seen.trip_since[chosen],

@@ -37,6 +37,7 @@ def watch(scene: Scene) -> Watch:
         row=scene.row[fix],
         subject=none,
         time=scene.time[fix],
+        shown=scene.time[fix],
         allowance=scene.allowance[fix],
         shows=shows.astype(np.int8),
         since=np.where(shows == SHOWS, np.maximum(since, may_not_since), since),

@@ -43,7 +43,7 @@ def entry(signal: Signal, number: int = 12) -> Entry:
 
 def shown(board: Board, width: int = 100, height: int = 40) -> list[str]:
     console = Console(width=width, file=io.StringIO(), record=True)
-    console.print(render(board, height))
+    console.print(render(board, height, width))
     return [line.rstrip() for line in console.export_text().splitlines()]
 
 
@@ -57,6 +57,27 @@ def test_silence_is_called_calm_only_once_a_vehicle_was_heard() -> None:
     unheard = shown(dataclasses.replace(QUIET, vehicles=0, fixes=0))
     assert not any("All quiet" in line for line in unheard)
     assert any("Nothing has been heard of any vehicle yet" in line for line in unheard)
+
+
+def test_on_a_narrow_terminal_since_and_next_stand_below() -> None:
+    lines = [squeezed(line) for line in shown(dataclasses.replace(QUIET, rows=(ROW,)), width=80, height=24)]
+    first = next(number for number, line in enumerate(lines) if line.startswith("12"))
+    assert lines[first : first + 3] == [
+        "12  WARNING  truck-17  unscheduled stop, not yet explained",
+        "northline  2.0 km NE of Milton yard",
+        "05:00, 35 min; rings dispatch in 1:30 (05:37)",
+    ]
+
+
+def test_a_small_terminal_shows_how_to_take_one_and_how_many_are_hidden() -> None:
+    many = tuple(
+        dataclasses.replace(ROW, id=number, where="4.1 km SE of " + "a yard with a long name " * 2) for number in range(9)
+    )
+    notices = (Line(hour("10:31"), "sent", "dispatch by console", "x" * 200),) * 9
+    lines = shown(dataclasses.replace(QUIET, rows=many, notices=notices), width=80, height=24)
+    assert len(lines) <= 24
+    assert "Take one: monitor ack NUMBER" in "\n".join(lines)
+    assert "more: monitor incidents" in "\n".join(lines)
 
 
 def test_one_is_not_counted_in_the_plural() -> None:

@@ -44,7 +44,6 @@ SIZE, SEEDS = 60, range(16)
 WEEK_MS = 7 * 86_400_000
 each = pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.KIND)
 some = settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-materials = st.sampled_from(SEEDS).map(lambda seed: material(seed))
 shares = st.lists(st.floats(0, 1), max_size=5)
 
 
@@ -68,7 +67,8 @@ class Material:
         """Instants of the world: some of its fixes' own, some between them."""
         first, last = int(self.time.min()), self.random.horizon
         between = [int(first + share * (last - first)) for share in shares]
-        return between + self.time[(np.array(shares[1:]) * (len(self.time) - 1)).astype(np.intp)].tolist()
+        times: list[int] = self.time.tolist()
+        return between + [times[int(share * (len(times) - 1))] for share in shares[1:]]
 
     def again(self, cuts: list[int], **how: Any) -> Log:
         """The log of the same world in several steps."""
@@ -81,6 +81,9 @@ def material(seed: int) -> Material:
     random = tracks.random_world(seed, SIZE)
     world = world_of(random)
     return Material(random, world, run(world, random.vehicles, random.fixes, random.horizon))
+
+
+materials = st.sampled_from(SEEDS).map(material)
 
 
 def lines(detector: Detector, log: Log) -> list[str]:
@@ -306,9 +309,16 @@ def test_vehicles_do_not_influence_each_other(detector: Detector, given: Materia
     alone: list[Signal] = []
     for code, vehicle in enumerate(given.random.vehicles):
         fixes = given.random.fixes.take(given.random.fixes.vehicle == code)
-        fixes = FixBatch(np.zeros(len(fixes), np.int32), *list(parts(fixes))[1:])  # type: ignore[arg-type]
+        fixes = FixBatch(np.zeros(len(fixes), np.int32), *list(parts(fixes))[1:])
         alone += run(given.world, [vehicle], fixes, given.random.horizon).of(detector.KIND)
     assert log_lines(alone) == lines(detector, given.log)
+
+
+def moved(signal: Signal, by: int) -> Signal:
+    """The signal at other instants."""
+    until = None if signal.until is None else signal.until + by
+    since, at, raised, decided = (instant + by for instant in (signal.since, signal.at, signal.raised, signal.decided))
+    return replace(signal, since=since, at=at, until=until, raised=raised, decided=decided)
 
 
 @each
@@ -324,9 +334,7 @@ def test_shifting_all_times_shifts_the_signals(detector: Detector, given: Materi
         world = World(given.random.settings, geofences, plan)
         fixes = replace(given.random.fixes, time=given.random.fixes.time + np.timedelta64(shift, "ms"))
         found = run(world, given.random.vehicles, fixes, given.random.horizon + shift).of(detector.KIND)
-        instants = ("since", "at", "until", "raised", "decided")
-        moved = [replace(s, **{n: None if getattr(s, n) is None else getattr(s, n) - shift for n in instants}) for s in found]
-        logs.append(sorted(moved, key=log_order))
+        logs.append(sorted((moved(signal, -shift) for signal in found), key=log_order))
     assert logs[0] == logs[1]
 
 
@@ -340,7 +348,7 @@ def looser(chosen: Settings, kind: str, factor: int) -> Settings:
 
     section = getattr(chosen.detectors, kind)
     section = replace(section, **{item.name: longer(getattr(section, item.name)) for item in dataclasses.fields(section)})
-    said = {
+    said: dict[str, Any] = {
         group: {
             name: {d: {k: longer(v) if d == kind else v for k, v in ps.items()} for d, ps in detectors.items()}
             for name, detectors in getattr(chosen, group).items()
@@ -354,7 +362,7 @@ def looser(chosen: Settings, kind: str, factor: int) -> Settings:
 @some
 @given(materials, st.integers(2, 5))
 def test_loosening_a_time_or_count_limit_never_adds_a_signal(detector: Detector, given: Material, factor: int) -> None:
-    """What is still raised was raised before, of the same episode. (A place's own limit stays as it is.)"""
+    """What is still raised was raised before, of the same episode; a place's own limit stays as it is."""
     random = given.random
     world = World(looser(random.settings, detector.KIND, factor), geofences_of(random.features), Trips(random.trips))
     found = run(world, random.vehicles, random.fixes, random.horizon).of(detector.KIND)

@@ -68,12 +68,10 @@ def _trips(world: World, known: set[str]) -> Iterable[Record]:
 def records_of(world: World) -> list[Record]:
     """The fixes of a world, each as a record of the columns of a file."""
     fixes: FixBatch = world.fixes
-    columns = [fixes.time.view(np.int64), fixes.lon, fixes.lat, fixes.speed, fixes.accuracy]
-    rows = zip(fixes.vehicle.tolist(), *(column.tolist() for column in columns), strict=True)
-    return [
-        dict(zip(HEADER, (NAMES[world.vehicles[code].vehicle], timestamp(ms), *numbers), strict=True))
-        for code, ms, *numbers in rows
-    ]
+    vehicles = [NAMES[world.vehicles[code].vehicle] for code in fixes.vehicle.tolist()]
+    times = [timestamp(ms) for ms in fixes.time.view(np.int64).tolist()]
+    numbers = (fixes.lon.tolist(), fixes.lat.tolist(), fixes.speed.tolist(), fixes.accuracy.tolist())
+    return [dict(zip(HEADER, row, strict=True)) for row in zip(vehicles, times, *numbers, strict=True)]
 
 
 def write_csv(file: Path, records: Sequence[Record]) -> Path:

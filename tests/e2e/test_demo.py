@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import sqlite3
@@ -101,6 +102,20 @@ def assert_nothing_twice(demo: Demo) -> None:
     assert max(Counter(signals).values()) == 1
 
 
+@pytest.mark.slow
+def test_the_fleet_of_a_killed_demo_ends_too(demo: Demo) -> None:
+    """Else the next start has two fleets, which drive the same vehicles by two clocks."""
+    process = demo.start()
+    assert eventually(lambda: demo.count("fix") > 0), process.lines
+    children = demo.children()
+    process.kill()
+    try:
+        assert eventually(lambda: not any(map(alive, children)), 20.0)
+    finally:
+        for pid in filter(alive, children):
+            os.kill(pid, signal.SIGKILL)
+
+
 def demo_words(folder: Path, *, var: str = "var", port: int = 0, config: Path = CONFIG) -> list[str]:
     words = ["demo", "--plain", "--var", str(folder / var), "--port", str(port), "--config", str(config), "--vehicles", "8"]
     return [*words, "--set", f"geofences={GEOFENCES}"]
@@ -113,32 +128,43 @@ def run_words(folder: Path, *, var: str = "var", port: int = 0, config: Path = C
     return [*words, "--set", f"ingest.listener.port={port}"]
 
 
-@pytest.mark.parametrize("words", [demo_words, run_words])
-class TestWhatIsInTheWay:
-    """One clear line on the error stream that names it, and exit status 2."""
+either = pytest.mark.parametrize("words", [demo_words, run_words])
 
-    @staticmethod
-    def refused(words: list[str], folder: Path) -> str:
-        answer = run(*words, cwd=folder)
-        assert (answer.returncode, answer.stdout) == (2, "")
-        [line] = answer.stderr.splitlines()
-        assert line.startswith("monitor: ")
-        return line
 
-    def test_a_port_in_use(self, words: Callable[..., list[str]], tmp_path: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]
-            line = self.refused(words(tmp_path, port=port), tmp_path)
-        assert str(port) in line
-        assert "in use" in line
+def refused(words: list[str], folder: Path) -> str:
+    """One clear line on the error stream, and exit status 2; gives the line."""
+    answer = run(*words, cwd=folder)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    [line] = answer.stderr.splitlines()
+    assert line.startswith("monitor: ")
+    return line
 
-    def test_a_file_where_the_folder_should_be(self, words: Callable[..., list[str]], tmp_path: Path) -> None:
-        (tmp_path / "file").touch()
-        assert str(tmp_path / "file") in self.refused(words(tmp_path, var="file/var"), tmp_path)
 
-    def test_a_configuration_that_is_not_there(self, words: Callable[..., list[str]], tmp_path: Path) -> None:
-        assert str(tmp_path / "none") in self.refused(words(tmp_path, config=tmp_path / "none"), tmp_path)
+@either
+@pytest.mark.slow
+def test_a_port_in_use_is_named(words: Callable[..., list[str]], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = refused(words(tmp_path, port=port), tmp_path)
+    assert str(port) in line
+    assert "in use" in line
 
-    def test_a_configuration_folder_without_its_files(self, words: Callable[..., list[str]], tmp_path: Path) -> None:
-        (tmp_path / "bare").mkdir()
-        assert "monitor.toml" in self.refused(words(tmp_path, config=tmp_path / "bare"), tmp_path)
+
+@either
+@pytest.mark.slow
+def test_a_file_where_the_folder_should_be_is_named(words: Callable[..., list[str]], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert str(tmp_path / "file") in refused(words(tmp_path, var="file/var"), tmp_path)
+
+
+@either
+@pytest.mark.slow
+def test_a_configuration_that_is_not_there_is_named(words: Callable[..., list[str]], tmp_path: Path) -> None:
+    assert str(tmp_path / "none") in refused(words(tmp_path, config=tmp_path / "none"), tmp_path)
+
+
+@either
+@pytest.mark.slow
+def test_a_configuration_folder_without_its_files_is_named(words: Callable[..., list[str]], tmp_path: Path) -> None:
+    (tmp_path / "bare").mkdir()
+    assert "monitor.toml" in refused(words(tmp_path, config=tmp_path / "bare"), tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import threading
 from collections import Counter
@@ -12,16 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from monitor.cli import main
 from monitor.signals import instant, timestamp
 from monitor.store import journal
 from monitor.store.store import Store
 from tests.e2e.conftest import Install
 from tests.e2e.device import Device, Letter, topic
-from tests.e2e.laid_down import LaidDown, Record, lay_down, payload, write_csv
-from tests.e2e.program import Monitor, eventually, run
+from tests.e2e.laid_down import HEADER, LaidDown, Record, lay_down, payload, write_csv
+from tests.e2e.program import Monitor, eventually
 from tests.tracks import World, deliveries, random_world
 
-KILLS = 24
+KILLS, FEW = 24, 3
 SEED, SIZE = 11, 220
 
 
@@ -47,6 +49,7 @@ class Reaper:
     chance: random.Random
 
     def kill_while_it_starts(self) -> None:
+        """At an instant between its first line of code and its being ready, or a little later."""
         process = self.monitor.spawn()
         timer = threading.Timer(self.chance.uniform(0.5, 4.0), process.process.kill)
         timer.start()
@@ -54,37 +57,53 @@ class Reaper:
         timer.join()
 
     def kill_in_the_midst(self, share: int) -> None:
+        """After some of `share` answers, with more messages under way."""
         port = self.monitor.start()
         assert self.monitor.now is not None
         process = self.monitor.now.process
         timer = threading.Timer(self.chance.uniform(0.0, 0.03), process.kill)
-        last = self.chance.randint(1, share)
-        self.device.feed(port, lambda heard: timer.start() if heard == last else None, forever=True)
+        last, reached = self.chance.randint(1, share), threading.Event()
+
+        def told(heard: int) -> None:
+            if heard == last:
+                reached.set()
+                timer.start()
+
+        self.device.feed(port, told, forever=True)
+        assert reached.is_set(), self.monitor.now.lines
         timer.join()
         self.monitor.now.ended()
 
-    def kill_at_rest(self, share: int) -> None:
-        """The outbox goes on being sent, notices too, when the messages have stopped."""
+    def kill_at_rest(self, laid: LaidDown) -> None:
+        """After a few messages all is as if nothing had ever happened; then it dies while notices are sent."""
         port = self.monitor.start()
         assert self.monitor.now is not None
         some = Device(self.device.letters, self.device.user, self.device.token)
-        waiting = [number for number in range(len(some.letters)) if number not in self.device.acknowledged][:share]
+        waiting = [number for number in range(len(some.letters)) if number not in self.device.acknowledged][:FEW]
         some.acknowledged = set(range(len(some.letters))) - set(waiting)
         some.feed(port)
         self.device.acknowledged |= some.acknowledged & set(waiting)
+        expected = undisturbed(laid, stored(self.monitor), self.monitor.folder)
+        assert self.monitor.wait_for_log(expected) == expected
         timer = threading.Timer(self.chance.uniform(0.0, 1.5), self.monitor.now.process.kill)
         timer.start()
         self.monitor.now.ended()
         timer.join()
 
 
-def undisturbed(laid: LaidDown, folder: Path) -> list[str]:
-    """The log of `monitor replay`, two days after the last fix, when every deadline has passed."""
-    file = write_csv(folder / "fixes.csv", laid.records)
+def stored(monitor: Monitor) -> list[Record]:
+    """The fixes in the database, as records of a file."""
+    query = "SELECT v.name, f.time, f.lon, f.lat, f.speed, f.accuracy FROM fix f JOIN vehicle v ON v.id = f.vehicle_id"
+    rows = [(name, timestamp(ms), *numbers) for name, ms, *numbers in monitor.rows(query)]
+    return [dict(zip(HEADER, (math.nan if cell is None else cell for cell in row), strict=True)) for row in rows]
+
+
+def undisturbed(laid: LaidDown, records: list[Record], folder: Path) -> list[str]:
+    """The log of `monitor replay` of some fixes, two days after the last one of all, when every deadline has passed."""
+    file, out = write_csv(folder / "fixes.csv", records), folder / "signals.jsonl"
     until = timestamp(max(instant(record["time"]) for record in laid.records) + 48 * 3_600_000)
-    answer = run("replay", file, *laid.options, "--until", until)
-    assert answer.returncode == 0, answer.stderr
-    return answer.stdout.splitlines()
+    assert main(["replay", str(file), *laid.options, "--until", until, "--out", str(out)]) == 0
+    return out.read_text(encoding="utf-8").splitlines()
 
 
 @pytest.mark.slow
@@ -100,13 +119,13 @@ def test_killed_at_any_instant_nothing_acknowledged_is_lost_and_nothing_is_told_
         if number % 8 == 3:
             reaper.kill_while_it_starts()
         elif number % 4 == 2:
-            reaper.kill_at_rest(share // 2)
+            reaper.kill_at_rest(laid)
         else:
             reaper.kill_in_the_midst(share)
         assert_what_was_acknowledged_is_there(monitor, device, laid)
     device.feed(monitor.start())
     assert device.done
-    assert_the_end(monitor, undisturbed(laid, tmp_path), laid)
+    assert_the_end(monitor, undisturbed(laid, laid.records, tmp_path), laid)
 
 
 def instants(laid: LaidDown) -> set[tuple[str, int]]:
@@ -116,12 +135,12 @@ def instants(laid: LaidDown) -> set[tuple[str, int]]:
 
 def assert_what_was_acknowledged_is_there(monitor: Monitor, device: Device, laid: LaidDown) -> None:
     """Read without opening the database for writing, so that the monitor finds it as its death left it."""
-    stored = set(monitor.rows("SELECT v.name, f.time FROM fix f JOIN vehicle v ON v.id = f.vehicle_id"))
+    present = set(monitor.rows("SELECT v.name, f.time FROM fix f JOIN vehicle v ON v.id = f.vehicle_id"))
     for number in device.acknowledged:
         address, content = device.letters[number]
         sent = {(address.split("/")[3], instant(fix["time"])) for fix in json.loads(content)}
-        assert sent <= stored
-    assert stored <= instants(laid)
+        assert sent <= present
+    assert present <= instants(laid)
 
 
 def assert_the_end(monitor: Monitor, expected: list[str], laid: LaidDown) -> None:
@@ -129,11 +148,16 @@ def assert_the_end(monitor: Monitor, expected: list[str], laid: LaidDown) -> Non
     assert len(expected) > 20
     assert monitor.wait_for_log(expected) == expected
     assert monitor.rows("SELECT count(*) FROM fix") == [(len(laid.records),)]
-    assert eventually(lambda: monitor.rows("SELECT count(*) FROM notice WHERE state IN ('queued', 'leased', 'unknown')") == [(0,)])
+    assert eventually(
+        lambda: monitor.rows("SELECT count(*) FROM notice WHERE state IN ('queued', 'leased', 'unknown')") == [(0,)]
+    )
     monitor.stop()
     rounds = monitor.rows("SELECT incident_id, contact, channel FROM notice WHERE kind = 'raised'")
     assert rounds
     assert max(Counter(rounds).values()) == 1
+    joined = monitor.rows("SELECT signal_id FROM incident_signal WHERE link = 'joined'")
+    assert max(Counter(joined).values()) == 1
+    assert {number for (number,) in joined} == {number for (number,) in monitor.rows("SELECT id FROM signal")}
     assert_told_once(monitor)
     store = Store.open(f"sqlite:///{monitor.database}", timedelta(seconds=30))
     assert journal.verify(store) is None

@@ -1,7 +1,7 @@
 """Real tracks, published over MQTT by a client that is not ours: the running monitor finds what `monitor replay` finds in the file.
 
-The positions are years old, so that every deadline has passed when they come in. All vehicles of a file
-publish at the same time.
+The positions are years old, so that every deadline has passed when they come in. All vehicles
+of a file publish at the same time.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def test_a_foreign_client_gets_the_signals_that_replay_gets_from_the_file(instal
 
 
 @pytest.mark.skipif(not MOSQUITTO and os.environ.get("CI") != "true", reason="mosquitto is not installed")
-def test_through_a_broker_come_the_same_signals(install: Install, mosquitto: Mosquitto) -> None:  # noqa: F811
+def test_through_a_broker_come_the_same_signals(install: Install, mosquitto: Mosquitto) -> None:
     """The monitor is away for half of it: the broker keeps for it what it subscribed to."""
     monitor = install(*SHORT, "ingest.source=broker", f"ingest.broker.port={mosquitto.port}")
     mosquitto.kill()
@@ -88,10 +88,12 @@ def test_through_a_broker_come_the_same_signals(install: Install, mosquitto: Mos
     monitor.stop()
     again = publish(TRACKS["diary"], mosquitto.port)
     monitor.start()
-    both, fixes = [], 0
+    both: list[str] = []
+    fixes = 0
     for name in ("limerick", "diary"):
         log, count = replayed(TRACKS[name], *SHORT)
-        both, fixes = both + log, fixes + count
+        both += log
+        fixes += count
     expected = sorted(both, key=lambda line: line.split('"at":"')[1][:24])
     assert monitor.wait_for_log(expected) == expected
     assert monitor.rows("SELECT count(*) FROM fix") == [(fixes,)]

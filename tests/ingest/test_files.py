@@ -207,7 +207,7 @@ def test_a_file_that_is_not_there_is_one_line(name: str, tmp_path: Path) -> None
 def test_what_is_no_parquet_is_one_line(tmp_path: Path) -> None:
     """Whatever its name says."""
     (tmp_path / "fixes.parquet").write_text(HEADER + ROW, encoding="utf-8")
-    with pytest.raises(InputError, match="fixes.parquet: not readable: "):
+    with pytest.raises(InputError, match=r"fixes\.parquet: not readable: "):
         read_fixes(tmp_path / "fixes.parquet", Fleet())
 
 
