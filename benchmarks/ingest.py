@@ -68,6 +68,7 @@ def bare(source: Path, rows: int, batch: int) -> float:
     with sqlite3.connect(source) as connection:
         schema = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'fix'").fetchone()[0]
         fixes = connection.execute("SELECT * FROM fix ORDER BY time LIMIT ?", (rows,)).fetchall()
+    batches = [sorted(fixes[begin : begin + batch], key=lambda row: row[:3]) for begin in range(0, rows, batch)]
     marks = ", ".join("?" * len(fixes[0]))
 
     def write() -> None:
@@ -76,9 +77,9 @@ def bare(source: Path, rows: int, batch: int) -> float:
             target.execute("PRAGMA journal_mode = WAL")
             target.execute("PRAGMA synchronous = FULL")
             target.execute(schema)
-            for begin in range(0, rows, batch):
+            for some in batches:
                 target.execute("BEGIN IMMEDIATE")
-                target.executemany(f"INSERT INTO fix VALUES ({marks})", fixes[begin : begin + batch])
+                target.executemany(f"INSERT INTO fix VALUES ({marks})", some)
                 target.execute("COMMIT")
             target.close()
 

@@ -104,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--vehicles", type=int, default=50)
     simulate.add_argument("--outbox", type=Path, required=True, help="where the devices keep what was acknowledged")
     simulate.add_argument("--rate", type=float, default=1.0)
+    simulate.add_argument("--with-parent", action="store_true", help="end when the process that started it does")
     simulate.add_argument("--anchor", help="PROGRAM:REAL:STARTED, ms: the clock to follow (the world's)")
     return parser
 

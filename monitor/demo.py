@@ -81,7 +81,7 @@ class DemoFolder:
         anchor = f"{self.clock.program}:{self.clock.real}:{self.clock.started}"
         command = [sys.executable, "-m", "monitor", "simulate", "--port", str(port), "--password-file", str(self.token_file)]
         command += ["--outbox", str(self.outbox_file), "--geofences", str(geofences), "--vehicles", str(self.vehicles)]
-        command += ["--anchor", anchor, "--rate", str(self.rate), "--carrier", CARRIER]
+        command += ["--anchor", anchor, "--rate", str(self.rate), "--carrier", CARRIER, "--with-parent"]
         log = (self.folder / "fleet.log").open("ab")
         with log:
             return subprocess.Popen(  # noqa: S603 - our own program

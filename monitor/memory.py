@@ -35,15 +35,15 @@ class Memory:
         self._state = np.empty(0, ROW)
         self._deadline = np.empty(0, np.int64)
         self._heard = np.empty(0, np.int64)
-        self._visits: dict[int, npt.NDArray[np.void]] = {}
-        self._episodes: dict[int, npt.NDArray[np.void]] = {}
+        self._visits: dict[int, bytes] = {}
+        self._episodes: dict[int, bytes] = {}
 
     def rows(self, codes: Iterable[int]) -> Rows:
         """Take out the rows of some vehicles, those never seen included."""
         self._make_room()
         code = np.unique(np.fromiter(codes, np.int32))
-        visits = _gathered([self._visits.get(c) for c in code.tolist()], VISIT)
-        carried = _gathered([self._episodes.get(c) for c in code.tolist()], EPISODE)
+        visits = _gathered([self._visits.get(c, b"") for c in code.tolist()], VISIT)
+        carried = _gathered([self._episodes.get(c, b"") for c in code.tolist()], EPISODE)
         carried = carried[np.argsort(carried["kind"], kind="stable")]
         return Rows(tuple(self.fleet.ids[c] for c in code.tolist()), code, self._state[code].copy(), visits, carried)
 
@@ -82,7 +82,7 @@ class Memory:
     def _make_room(self) -> None:
         known = len(self.fleet.ids)
         if known > len(self._state):
-            more = max(64, 2 * known) - len(self._state)
+            more = max(64, known + known // 4) - len(self._state)
             self._state = np.concatenate([self._state, fresh([VehicleId("", "")] * more, np.arange(more, dtype=np.int32)).state])
             self._deadline = np.concatenate([self._deadline, np.full(more, NEVER)])
             self._heard = np.concatenate([self._heard, np.full(more, -NEVER // 2)])
@@ -90,23 +90,23 @@ class Memory:
 
     def nbytes(self) -> int:
         """Bytes held for the vehicles known, without what Python needs around them."""
-        ragged = sum(a.nbytes for a in (*self._visits.values(), *self._episodes.values()))
+        ragged = sum(len(a) for a in (*self._visits.values(), *self._episodes.values()))
         return self._known * (ROW.itemsize + 16) + ragged
 
 
-def _gathered(parts: Sequence[npt.NDArray[np.void] | None], dtype: np.dtype[np.void]) -> npt.NDArray[np.void]:
+def _gathered(parts: Sequence[bytes], dtype: np.dtype[np.void]) -> npt.NDArray[np.void]:
     """Several vehicles' records as one array, each with its row number."""
-    out = np.concatenate([np.empty(0, dtype), *(part for part in parts if part is not None)])
-    out["row"] = np.repeat(np.arange(len(parts)), [0 if part is None else len(part) for part in parts])
+    out = np.frombuffer(bytearray().join(parts), dtype)
+    out["row"] = np.repeat(np.arange(len(parts)), [len(part) // dtype.itemsize for part in parts])
     return out
 
 
-def _scattered(held: dict[int, npt.NDArray[np.void]], records: npt.NDArray[np.void], code: I32) -> None:
+def _scattered(held: dict[int, bytes], records: npt.NDArray[np.void], code: I32) -> None:
     """Replace what is held of some vehicles by records sorted by row."""
-    bounds = np.searchsorted(records["row"], np.arange(len(code) + 1))
+    bounds = np.searchsorted(records["row"], np.arange(len(code) + 1)).tolist()
     for row, c in enumerate(code.tolist()):
         if bounds[row] < bounds[row + 1]:
-            held[c] = records[bounds[row] : bounds[row + 1]].copy()
+            held[c] = records[bounds[row] : bounds[row + 1]].tobytes()
         else:
             held.pop(c, None)
 

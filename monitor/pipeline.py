@@ -93,7 +93,9 @@ def step(rows: Rows, fixes: FixBatch, horizon: I64, world: World) -> Outcome:
     fired = carried["raised"][carried["presumed"]]
     np.maximum.at(state["order"]["frontier"], carried["row"][carried["presumed"]], fired)
     after = replace(rows, state=state, visits=visits, episodes=carried)
-    raised = np.concatenate([ended[ended["kind"] != STOPS], carried[(carried["at"] != NONE) & (carried["kind"] != STOPS)]])
+    raised = np.concatenate(
+        [ended[ended["kind"] != STOPS], carried[(carried["at"] != NONE) & (carried["kind"] != STOPS)]], dtype=EPISODE
+    )
     closed = np.arange(len(raised)) < np.count_nonzero(ended["kind"] != STOPS)
     signals = [_signal(after, episode, world, closed=bool(over)) for episode, over in zip(raised, closed, strict=True)]
     return Outcome(after, signals, stops_of(after, ended, world), faults)
@@ -114,7 +116,7 @@ def _episodes(
         kept.append(on)
         ended.append(over)
     on, over = episodes.run(STOPS, stops.watch(scene), before[before["kind"] == STOPS], horizon)
-    return np.concatenate([*kept, on]), np.concatenate([*ended, over]), faults
+    return np.concatenate([*kept, on], dtype=EPISODE), np.concatenate([*ended, over], dtype=EPISODE), faults
 
 
 def stops_of(rows: Rows, ended: npt.NDArray[np.void], world: World) -> list[Stop]:

@@ -171,6 +171,7 @@ class Permissions:
         self.restricted = np.array([place.kind == "restricted" for place in places], bool)
         self.no_stop = np.array([place.kind == "no_stop" for place in places], bool)
         self.named = np.array([place.kind in NAMED_KINDS for place in places], bool)
+        self.customer = np.array([place.kind == "customer" for place in places], bool)
         self.timed = np.array([place.hours is not None for place in places], bool)
         by_id = sorted(range(len(places)), key=lambda code: places[code].id)
         self.rank = np.empty(len(places), np.int64)

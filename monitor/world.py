@@ -45,6 +45,7 @@ class World:
         self.destination: I32 = self._places([trip.destination for trip in trips.all])
         self._profiles: dict[tuple[str, str], int] = {}
         self.profiles: list[Detectors] = []
+        self._place_limits: list[F64] = []
         self.trip_profile: I32 = np.array([self.profile(trip.carrier, trip.load) for trip in trips.all] + [-1], np.int32)
 
     def profile(self, carrier: str, load: str) -> int:
@@ -58,6 +59,12 @@ class World:
     def limits(self, profile: I32, read: Callable[[Detectors], float]) -> F64:
         """(N,) one number of each fix's limits."""
         return np.array([read(limits) for limits in self.profiles], np.float64)[profile]
+
+    def place_limits(self) -> F64:
+        """(profiles, P) seconds that a visit to each place may last under each set of limits."""
+        for limits in self.profiles[len(self._place_limits) :]:
+            self._place_limits.append(np.array([place_limit_s(place, limits) for place in self.atlas.places], np.float64))
+        return np.array(self._place_limits, np.float64).reshape(len(self.profiles), len(self.atlas.places))
 
     def visible_to(self, vehicles: Sequence[VehicleId], row: I32, place: I32) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """(M,) whether a place exists for a vehicle: it is its carrier's own, or everybody's."""

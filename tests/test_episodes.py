@@ -7,7 +7,6 @@ silence is two.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +42,7 @@ class Seen(NamedTuple):
     end: float | None = None
     measure: float = 0
     where: float = 0
+    shown: float | None = None
 
 
 def ms(minutes: float | None) -> int:
@@ -61,6 +61,7 @@ def watch(seen: Sequence[Seen], least_count: int = 1, moving: bool = False, row:
     where = np.array([s.where for s in seen], np.float64)
     return Watch(
         row=np.full(n, row, np.int32), subject=np.full(n, subject, np.int32), time=np.array([ms(s.minute) for s in seen], np.int64),
+        shown=np.array([ms(s.minute if s.shown is None else s.shown) for s in seen], np.int64),
         allowance=np.full(n, ms(2)), shows=np.array([LETTERS[s.letter] for s in seen], np.int8),
         since=np.array([ms(s.since) for s in seen], np.int64), judged=np.array([ms(s.judged) for s in seen], np.int64),
         limit=np.array([ms(s.limit) for s in seen], np.int64), end=np.array([ms(s.end) for s in seen], np.int64),
@@ -73,11 +74,11 @@ def watch(seen: Sequence[Seen], least_count: int = 1, moving: bool = False, row:
 def episodes(observed: Watch, horizon: float | None = None, cuts: Sequence[int] = ()) -> npt.NDArray[np.void]:
     """The episodes that ended raised, then those to carry on, in one go or cut before some observations."""
     carried, over = np.empty(0, EPISODE), [np.empty(0, EPISODE)]
-    columns = [name for name, value in vars(observed).items() if isinstance(value, np.ndarray)]
+    columns = [name for name in Watch._fields if name not in Watch._field_defaults]
     for begin, end in zip([0, *cuts], [*cuts, len(observed.row)], strict=True):
         part: dict[str, Any] = {name: getattr(observed, name)[begin:end] for name in columns}
         until = ms(horizon) if end == len(observed.row) else NONE
-        carried, ended = run(0, replace(observed, **part), carried, np.full(3, until))
+        carried, ended = run(0, observed._replace(**part), carried, np.full(3, until))
         over.append(ended)
     return np.concatenate([*over, carried])
 
@@ -150,6 +151,12 @@ def test_an_end_is_told_at_the_last_fix_that_showed_it() -> None:
     """Where the watch says nothing better."""
     assert told(*letters("SSSSSSE")) == [Told(0, 5, 5)]
     assert told(*letters("SSSSSSS"), Seen(7, "E", end=6.5)) == [Told(0, 5, 6.5)]
+
+
+def test_what_is_shown_only_up_to_an_earlier_instant_ends_there() -> None:
+    """A fix may say of an open stop that its last evidence lies behind."""
+    assert told(*letters("SSSSSS"), Seen(7, "S", shown=5), Seen(9, "S", shown=5), Seen(10, "E")) == [Told(0, 5, 5)]
+    assert told(*letters("SSSSSS"), Seen(7, "S", shown=6.5), Seen(10, "E")) == [Told(0, 5, 6.5)]
 
 
 def test_an_end_before_at_is_told_at_the_fix_that_showed_it() -> None:
@@ -265,9 +272,9 @@ def test_decided_is_the_fix_or_deadline_of_the_latest_change() -> None:
 
 def together(*watches: Watch) -> Watch:
     """Several watches, in their order."""
-    columns = [name for name, value in vars(watches[0]).items() if isinstance(value, np.ndarray)]
+    columns = [name for name in Watch._fields if name not in Watch._field_defaults]
     joined: dict[str, Any] = {name: np.concatenate([getattr(w, name) for w in watches]) for name in columns}
-    return replace(watches[0], **joined)
+    return watches[0]._replace(**joined)
 
 
 def test_vehicles_and_subjects_are_apart() -> None:

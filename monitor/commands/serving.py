@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
@@ -83,7 +84,7 @@ def _serve(app: App, options: argparse.Namespace, begin: Callable[[], None]) -> 
     logging.basicConfig(
         level=logging.ERROR if board else logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # a tick that waits for the one before is nothing to tell
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: app.stop())
     try:
@@ -115,4 +116,13 @@ def simulate(options: argparse.Namespace) -> None:
     except OSError as error:
         raise InputError(f"{options.password_file}: not readable: {error.strerror}") from None
     clock = FastClock(program, real, options.rate, started)
+    if options.with_parent:
+        threading.Thread(target=_stop_with_parent, args=(os.getppid(), stop), daemon=True).start()
     run_fleet(plan, options.host, options.port, secret, clock, stop, options.outbox, rate=options.rate)
+
+
+def _stop_with_parent(parent: int, stop: threading.Event) -> None:
+    """Set `stop` once the process that started this one is gone, however it went."""
+    while not stop.wait(1.0):
+        if os.getppid() != parent:
+            stop.set()

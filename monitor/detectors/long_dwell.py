@@ -14,7 +14,6 @@ from monitor.detectors.watching import NOTE, WARNING
 from monitor.episodes import ENDS, SHOWS, Watch
 from monitor.motion import NONE
 from monitor.scene import Scene
-from monitor.world import place_limit_s
 
 KIND = "long_dwell"
 UNIT = "s"
@@ -22,16 +21,11 @@ UNIT = "s"
 
 def watch(scene: Scene) -> Watch:
     """One condition a visit: inside the place. It ends when the visit does."""
-    presence, places = scene.presence, scene.world.atlas.places
-    profiles = scene.world.profiles
-    limit_s = np.array([[place_limit_s(place, limits) for place in places] for limits in profiles]).reshape(
-        len(profiles), len(places)
-    )
-    limit = limit_s[scene.profile[presence.fix], presence.place]
+    presence = scene.presence
+    limit = scene.world.place_limits()[scene.profile[presence.fix], presence.place]
     chosen = np.flatnonzero(np.isfinite(limit))
     chosen = chosen[np.lexsort((presence.fix[chosen], presence.place[chosen], scene.row[presence.fix[chosen]]))]
     fix, place, ended = presence.fix[chosen], presence.place[chosen], presence.ended[chosen]
-    note = np.array([place.kind == "customer" for place in places], bool)
     return Watch(
         row=scene.row[fix],
         subject=place,
@@ -48,7 +42,7 @@ def watch(scene: Scene) -> Watch:
         place=place,
         route=np.full(len(fix), -1, np.int32),
         trip=scene.trip[fix],
-        severity=np.where(note[place], NOTE, WARNING).astype(np.int8),
+        severity=np.where(scene.world.permissions.customer[place], NOTE, WARNING).astype(np.int8),
         lon=scene.lon[fix],
         lat=scene.lat[fix],
     )

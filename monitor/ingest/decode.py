@@ -33,7 +33,7 @@ def decode(messages: Sequence[Message], now: int, fleet: Fleet, settings: Ingest
     """Read the fixes of messages that arrived at `now` (ms); what is wrong becomes a reject with its reason and its bytes."""
     rows: list[tuple[float | int | None, ...]] = []
     rejects: list[Reject] = []
-    native = FORMATS["native"]
+    native, latest = FORMATS["native"], min(now + milliseconds(settings.future), LATEST_MS - 1)
     codes = fleet.codes
     for message in messages:
         code = codes.get((message.carrier, message.vehicle))
@@ -44,20 +44,19 @@ def decode(messages: Sequence[Message], now: int, fleet: Fleet, settings: Ingest
                 rejects.append(Reject(message.carrier, message.vehicle, message.topic, fix, message.payload))
                 continue
             ms = round(fix.time.timestamp() * 1e6) // 1000
-            if (fault := _untimely(ms, now, settings)) is not None:
+            if not EARLIEST_MS <= ms <= latest:
+                fault = _untimely(ms, now, settings)
                 rejects.append(Reject(message.carrier, message.vehicle, message.topic, fault, message.payload))
                 continue
             rows.append((code, ms, fix.lon, fix.lat, fix.speed_mps, fix.heading_deg, fix.accuracy_m, *_flags(fix)))
     return Decoded(_batch(fleet, rows), rejects)
 
 
-def _untimely(ms: int, now: int, settings: Ingest) -> str | None:
-    """Say what is wrong with a time, or None."""
+def _untimely(ms: int, now: int, settings: Ingest) -> str:
+    """Say what is wrong with a time."""
     if not EARLIEST_MS <= ms < LATEST_MS:
         return "time is not in the years 1900 to 2199"
-    if ms > now + milliseconds(settings.future):
-        return f"time is {(ms - now) // 1000} s ahead of the clock; allowed are {format_duration(settings.future)}"
-    return None
+    return f"time is {(ms - now) // 1000} s ahead of the clock; allowed are {format_duration(settings.future)}"
 
 
 def _read(form: Format, payload: bytes, most: int) -> list[Fix | str]:

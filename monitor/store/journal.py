@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select
 
 from monitor.store.codec import encodable
 from monitor.store.schema import journal, journal_head
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 BEGINNING = "0" * 64
 """What stands for the hash before the first entry."""
+
+
+HEAD = "SELECT seq, hash FROM journal_head"
+INSERT = "INSERT INTO journal (seq, at, actor, kind, body, previous, hash) VALUES (?, ?, ?, ?, ?, ?, ?)"
+MOVE_HEAD = "UPDATE journal_head SET seq = ?, hash = ?"
+"""The writer holds the database's one write lock: nobody moves the head between the three."""
 
 
 def canonical(body: Mapping[str, Any]) -> str:
@@ -54,18 +60,18 @@ class Told(NamedTuple):
 
 def append(connection: Connection, told: Sequence[Told], at: int) -> int:
     """Add entries after the head, inside the caller's transaction; returns the seq of the last."""
-    head = connection.execute(select(journal_head.c.seq, journal_head.c.hash).with_for_update()).one()
-    seq, previous, rows = int(head.seq), str(head.hash), []
+    seq, previous = connection.exec_driver_sql(HEAD).one()
+    rows = []
     for item in told:
         actor, kind, body = encodable(item.actor), encodable(item.kind), canonical(item.body)
         seq += 1
         own = entry_hash(seq, at, actor, kind, body, previous)
-        rows.append({"seq": seq, "at": at, "actor": actor, "kind": kind, "body": body, "previous": previous, "hash": own})
+        rows.append((seq, at, actor, kind, body, previous, own))
         previous = own
     if rows:
-        connection.execute(insert(journal), rows)
-        connection.execute(update(journal_head).values(seq=seq, hash=previous))
-    return seq
+        connection.exec_driver_sql(INSERT, rows)
+        connection.exec_driver_sql(MOVE_HEAD, (seq, previous))
+    return int(seq)
 
 
 def verify(store: Store) -> int | None:

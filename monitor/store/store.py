@@ -9,7 +9,6 @@ those of other processes wait in the database for `busy_timeout`.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -26,6 +25,7 @@ from monitor.settings import format_duration
 from monitor.store import migrations
 from monitor.store.schema import REVISION
 from monitor.store.transaction import Transaction
+from monitor.store.turns import Turns
 
 ALLOWED = "sqlite:///PATH, a file of this machine"
 
@@ -51,7 +51,7 @@ class Store:
         self._patience = busy_timeout
         self._writing = _engine(self._path, busy_timeout, "BEGIN IMMEDIATE")
         self._reading = _engine(self._path, busy_timeout, "BEGIN")
-        self._turn = threading.Lock()
+        self._turn = Turns()
         self._known: dict[VehicleId, int] = {}
         self._inode: tuple[int, int] | None = None
 

@@ -66,10 +66,10 @@ DELETE FROM checkpoint WHERE vehicle_id = ? AND frontier <
 
 _READ = ", ".join(f's."{name}"' for name in SIGNAL_FIELDS)
 SIGNALS_FROM = f"""
-SELECT asked.key, s.id, s.state, {_READ} FROM json_each(?) AS asked CROSS JOIN signal AS s
-ON s.vehicle_id = json_extract(asked.value, '$[0]') AND s.state = 'open'
+SELECT s.vehicle_id, s.id, s.state, {_READ} FROM json_each(?) AS asked CROSS JOIN signal AS s
+ON s.vehicle_id = asked.value AND s.state = 'open'
 UNION ALL
-SELECT asked.key, s.id, s.state, {_READ} FROM json_each(?) AS asked CROSS JOIN signal AS s
+SELECT s.vehicle_id, s.id, s.state, {_READ} FROM json_each(?) AS asked CROSS JOIN signal AS s
 ON s.vehicle_id = json_extract(asked.value, '$[0]') AND s.state = 'closed' AND s.decided > json_extract(asked.value, '$[1]')
 ORDER BY 2
 """  # noqa: S608 (likewise)
@@ -166,9 +166,11 @@ class Transaction:
 
     def signals_from(self, frontiers: Mapping[VehicleId, int]) -> list[StoredSignal]:
         """The signals that these vehicles' next steps may touch: open ones, and closed ones decided after the frontier; by id."""
-        identities = [identity for identity in frontiers if self._stored_id(identity) is not None]
-        asked = json.dumps([(self._stored_id(identity), frontiers[identity]) for identity in identities])
-        rows = self.connection.exec_driver_sql(SIGNALS_FROM, (asked, asked)).fetchall()
+        known = [(self._known.get(identity) or self._stored_id(identity), identity) for identity in frontiers]
+        identities = {stored: identity for stored, identity in known if stored is not None}
+        opened = json.dumps(list(identities))
+        closed = json.dumps([(stored, frontiers[identity]) for stored, identity in identities.items()])
+        rows = self.connection.exec_driver_sql(SIGNALS_FROM, (opened, closed)).fetchall()
         return [StoredSignal(row[1], signal_from_row(*identities[row[0]], row[3:], row[2])) for row in rows]
 
     def apply_changes(self, changes: Sequence[Change], now: int) -> list[Change]:
@@ -183,7 +185,8 @@ class Transaction:
         self._update([change for change in changes if change.what is not ChangeKind.RAISED])
         applied = [replace(change, id=next(ids)) if change.what is ChangeKind.RAISED else change for change in changes]
         told = [_told(change) for change in applied if change.what is not ChangeKind.MEASURED]
-        journal.append(self.connection, told, now)
+        if told:
+            journal.append(self.connection, told, now)
         return applied
 
     def signal_log(self, until: int | None = None) -> list[Signal]:
@@ -223,7 +226,7 @@ class Transaction:
 
     def _vehicle_ids(self, fleet: Fleet, codes: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
         present, position = np.unique(codes, return_inverse=True)
-        ids = [self.vehicle_id(fleet.ids[code]) for code in present.tolist()]
+        ids = [self._known.get(fleet.ids[code]) or self.vehicle_id(fleet.ids[code]) for code in present.tolist()]
         return np.array(ids, dtype=np.int64)[position]
 
     def _insert(self, changes: Sequence[Change]) -> Sequence[int]:

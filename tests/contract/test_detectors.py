@@ -155,9 +155,11 @@ def test_a_watch_is_sorted_and_of_one_length(detector: Detector, seed: int) -> N
     watch = detector.watch(scene_of(material(seed)))
     order = np.lexsort((watch.time, watch.subject, watch.row))
     assert (order == np.arange(len(watch.row))).all()
-    columns = {item.name: item.type for item in dataclasses.fields(Watch) if item.name not in {"least_count", "moving"}}
+    columns = {name: hint for name, hint in inspect.get_annotations(Watch).items() if name not in Watch._field_defaults}
     kinds = {"I8": "i1", "I32": "i4", "I64": "i8", "F64": "f8"}
-    assert {name: getattr(watch, name).dtype.str[1:] for name in columns} == {n: kinds[str(t)] for n, t in columns.items()}
+    assert {name: getattr(watch, name).dtype.str[1:] for name in columns} == {
+        name: kinds[getattr(hint, "__forward_arg__", str(hint))] for name, hint in columns.items()
+    }
     assert {len(getattr(watch, name)) for name in columns} == {len(watch.row)}
 
 
