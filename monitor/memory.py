@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from monitor.detectors import DETECTORS
 from monitor.episodes import EPISODE
 from monitor.fixes import I32, I64, Bool, Fleet, VehicleId
 from monitor.motion import NONE
@@ -21,8 +22,8 @@ from monitor.pipeline import ROW, Rows, fresh
 from monitor.visits import VISIT
 from monitor.world import World
 
-LAYOUT = hashlib.sha256(repr((ROW, VISIT, EPISODE)).encode()).hexdigest()[:12]
-"""Changes with the shape of the rows: a checkpoint of another layout is void."""
+LAYOUT = hashlib.sha256(repr((ROW, VISIT, EPISODE, [detector.KIND for detector in DETECTORS])).encode()).hexdigest()[:12]
+"""Changes with the shape of the rows and with the registry of detectors: a checkpoint of another layout is void."""
 NEVER = int(np.iinfo(np.int64).max)
 
 

@@ -101,9 +101,7 @@ def move(
         milliseconds(settings.shortest_stop),
         settings.break_count,
     )
-    memory: tuple[Any, ...] = tuple(
-        np.array(state[name]) for name in MEMORY
-    )  # contiguous: one compiled loop serves one vehicle and many
+    memory: tuple[Any, ...] = tuple(np.array(state[name]) for name in MEMORY)  # contiguous: one loop serves one and many
     stop, stands, since, until, where = _run(memory, bounds, time, lon, lat, speed, gap, cut, rules)
     for name, column in zip(MEMORY, memory, strict=True):
         state[name] = column
@@ -159,6 +157,7 @@ def _write(c: Cluster, numbers: I64, origin: F64) -> None:
     origin[:] = (c.lon, c.lat)
 
 
+# One long function, because the clusters must stay in registers: split in two it takes twice as long.
 @kernel
 def _run(
     memory: tuple[I64, I64, I64, F64],

@@ -73,9 +73,7 @@ def order(
         milliseconds(settings.gap),
         milliseconds(settings.allowance),
     )
-    memory: tuple[Any, ...] = tuple(
-        np.array(state[name]) for name in MEMORY
-    )  # contiguous: one compiled loop serves one vehicle and many
+    memory: tuple[Any, ...] = tuple(np.array(state[name]) for name in MEMORY)  # contiguous: one loop serves one and many
     used = Used(*_run(memory, bounds, time, lon, lat, positioned, precise, rules))
     for name, column in zip(MEMORY, memory, strict=True):
         state[name] = column

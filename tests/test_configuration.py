@@ -68,6 +68,7 @@ def test_the_shipped_configuration_is_accepted() -> None:
     assert isinstance(configuration, Configuration)
     assert configuration.geofences.places
     assert configuration.contacts
+    assert configuration.desk().policies is configuration.policies
 
 
 def test_a_configuration_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:

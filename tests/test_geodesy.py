@@ -43,6 +43,11 @@ def test_a_point_is_no_distance_from_itself() -> None:
     assert distance_m(-180.0, 45.0, 180.0, 45.0) == pytest.approx(0.0, abs=1e-6)
 
 
+def test_all_meridians_meet_at_the_pole() -> None:
+    """Ninety degrees of longitude are nothing there."""
+    assert distance_m(-79.4, 90.0, 10.6, 90.0) == 0.0
+
+
 def test_half_a_world_away_is_still_a_distance() -> None:
     """Opposite points, where the formula divides by nothing."""
     assert distance_m(0.0, 0.0, 180.0, 0.0) == pytest.approx(math.pi * 6_378_137, rel=0.01)

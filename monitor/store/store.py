@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -70,12 +70,11 @@ class Store:
         if not create and not file.exists():
             raise StoreError(f"{file}: there is no such database; store.url names another")
         _usable(file)
-        store = cls(file, busy_timeout)
-        try:
+        with ExitStack() as opened:
+            store = cls(file, busy_timeout)
+            opened.callback(store.close)
             store._prepare()
-        except BaseException:
-            store.close()
-            raise
+            opened.pop_all()  # nothing went wrong: it stays open
         return store
 
     @contextmanager

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, cast, get_args, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -155,12 +155,11 @@ def test_a_watch_is_sorted_and_of_one_length(detector: Detector, seed: int) -> N
     watch = detector.watch(scene_of(material(seed)))
     order = np.lexsort((watch.time, watch.subject, watch.row))
     assert (order == np.arange(len(watch.row))).all()
-    columns = {name: hint for name, hint in inspect.get_annotations(Watch).items() if name not in Watch._field_defaults}
-    kinds = {"I8": "i1", "I32": "i4", "I64": "i8", "F64": "f8"}
-    assert {name: getattr(watch, name).dtype.str[1:] for name in columns} == {
-        name: kinds[getattr(hint, "__forward_arg__", str(hint))] for name, hint in columns.items()
-    }
-    assert {len(getattr(watch, name)) for name in columns} == {len(watch.row)}
+    hints = {name: hint for name, hint in get_type_hints(Watch).items() if name not in Watch._field_defaults}
+    for name, hint in hints.items():
+        [kind] = get_args(get_args(hint)[1])
+        assert getattr(watch, name).dtype == np.dtype(kind)
+    assert {len(getattr(watch, name)) for name in hints} == {len(watch.row)}
 
 
 @each
