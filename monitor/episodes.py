@@ -86,8 +86,10 @@ class Watch(NamedTuple):
     lat: F64
     least_count: int = 1
     """Fixes that must show it before it is raised."""
-    moving: bool = False
-    """Whether place, route, trip and severity follow the observations until the raise, and the position always."""
+    follows: bool = True
+    """Whether place, route, trip, severity and bound follow the observations until the raise, else stay those of the first."""
+    centred: bool = False
+    """Whether the position follows the observations to the end, else stays that of the first."""
 
 
 def run(
@@ -184,7 +186,7 @@ def _observe(e: Any, watch: Watch, j: int) -> None:
     """Tell an episode of one fix that shows, keeps or lapses it."""
     t = watch.time[j]
     e["deadline"], e["shows"] = NONE, watch.shows[j] == SHOWS
-    if watch.moving and watch.lon[j] == watch.lon[j]:
+    if watch.centred and watch.lon[j] == watch.lon[j]:
         e["lon"], e["lat"] = watch.lon[j], watch.lat[j]
     if watch.shows[j] == LAPSES:
         _clear(e, t, watch.end[j])
@@ -202,7 +204,7 @@ def _observe(e: Any, watch: Watch, j: int) -> None:
 def _judge(e: Any, watch: Watch, j: int) -> None:
     """Hold an episode that is not raised against its limit, at a fix that shows it."""
     t = watch.time[j]
-    if watch.moving:
+    if watch.follows:
         e["place"], e["route"], e["trip"] = watch.place[j], watch.route[j], watch.trip[j]
         e["severity"], e["bound"] = watch.severity[j], watch.bound[j]
     if watch.limit[j] != e["limit"]:

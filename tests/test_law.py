@@ -157,5 +157,5 @@ def said(signal: Signal) -> tuple[object, ...]:
     """What of a signal is exact: everything but what is measured in space."""
     return (
         signal.kind, signal.carrier, signal.vehicle, signal.since, signal.at, signal.until,
-        signal.place, signal.route, signal.limit, signal.presumed, signal.severity,
+        signal.place, signal.route, signal.trip, signal.limit, signal.presumed, signal.severity,
     )  # fmt: skip

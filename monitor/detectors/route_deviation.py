@@ -55,6 +55,7 @@ def watch(scene: Scene) -> Watch:
         lon=scene.lon[fix],
         lat=scene.lat[fix],
         least_count=rules.min_fixes,
+        follows=False,
     )
 
 

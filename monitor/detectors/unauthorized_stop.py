@@ -52,7 +52,7 @@ def watch(scene: Scene) -> Watch:
         severity=np.where(seen.red_zone[chosen], CRITICAL, WARNING).astype(np.int8),
         lon=_centroid(movement.lon, stop),
         lat=_centroid(movement.lat, stop),
-        moving=True,
+        centred=True,
     )
 
 

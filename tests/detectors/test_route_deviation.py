@@ -45,6 +45,12 @@ def test_a_deviation_is_raised_at_the_third_fix_and_two_minutes() -> None:
     assert told(deviations(slow)) == [("10:00", "10:10", None)]
 
 
+def test_a_deviation_is_beyond_the_corridor_and_not_near_its_edge() -> None:
+    """20 m inside is inside."""
+    assert deviations(drive(*[980] * 5), until=at("12:00")) == []
+    assert len(deviations(drive(*[1020] * 5))) == 1
+
+
 def test_a_deviation_is_measured_in_metres_at_its_worst() -> None:
     """It lies where it began, and names route, trip and corridor."""
     [found] = deviations(drive(0, 1500, 4000, 2000))

@@ -102,6 +102,12 @@ def test_in_a_no_stop_place_less_is_allowed() -> None:
     assert (clock(found.at), found.limit, found.place) == ("10:02", 120, "a")
 
 
+def test_a_no_stop_place_that_allows_as_much_is_named() -> None:
+    """It set the limit too."""
+    said = ["detectors.unauthorized_stop.no_stop_limit=5m"]
+    assert the_stop(every(60, "10:00", "10:10"), places=[square("a", "no_stop")], said=said).place == "a"
+
+
 def test_a_no_stop_place_that_allows_more_sets_nothing() -> None:
     """The least limit counts."""
     found = the_stop(

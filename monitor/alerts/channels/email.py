@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import smtplib
 import ssl
+from contextlib import ExitStack
 from datetime import timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -61,14 +62,13 @@ class EmailChannel:
             )
         else:
             server = smtplib.SMTP(said.host, said.port, timeout=self._timeout)
-        try:
+        with ExitStack() as opened:
+            opened.callback(server.close)
             if said.security == "starttls":
                 server.starttls(context=ssl.create_default_context())
             if said.username:
                 server.login(said.username, Path(said.password_file).read_text(encoding="utf-8").partition("\n")[0])
-        except BaseException:
-            server.close()
-            raise
+            opened.pop_all()  # nothing went wrong: it stays open
         return server
 
     def _delivered(self, server: smtplib.SMTP, message: bytes, address: str) -> Outcome:

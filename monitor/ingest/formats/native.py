@@ -1,6 +1,6 @@
 """Our own payload: one fix as a JSON object, or several in an array.
 
-    {"time": "2026-03-01T06:00:00Z", "lat": 43.65, "lon": -79.38, "speed_mps": 22.4, "heading_deg": 71, "accuracy_m": 4,
+    {"time": "2026-03-01T06:00:00Z", "lat": 43.65321, "lon": -79.38317, "speed_mps": 22.4, "heading_deg": 71, "accuracy_m": 4,
      "ignition": true, "door": false, "alarms": ["panic"], "boot": "a7", "seq": 1842}
 
 `time` is RFC 3339 with a zone and is required; a fix without `lat` and `lon` carries no position, only its time and alarms. Unknown
