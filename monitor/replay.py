@@ -6,7 +6,6 @@ engine and database as live: duplicates, late fixes, checkpoints and rewinds inc
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from monitor.fixes import FixBatch, Fleet, concatenate, empty
 from monitor.ingest.files import read_fixes
 from monitor.motion import NONE
 from monitor.pipeline import fresh, step, stops_of
-from monitor.signals import Signal, timestamp
+from monitor.signals import Signal, json_line, timestamp
 from monitor.stops import Stop
 from monitor.store.store import Store
 from monitor.world import World
@@ -134,18 +133,14 @@ def _as_they_arrived(
 def stop_lines(stops: Sequence[Stop]) -> list[str]:
     """The stops as JSON lines, by (since, carrier, vehicle)."""
     return [
-        json.dumps(
-            {
-                "vehicle": stop.vehicle.vehicle,
-                "since": timestamp(stop.since),
-                "until": timestamp(stop.until),
-                "lon": round(stop.lon, 6),
-                "lat": round(stop.lat, 6),
-                "place": stop.place,
-                "authorized": stop.authorized,
-            },
-            ensure_ascii=False,
-            separators=(",", ":"),
+        json_line(
+            vehicle=stop.vehicle.vehicle,
+            since=timestamp(stop.since),
+            until=timestamp(stop.until),
+            lon=stop.lon,
+            lat=stop.lat,
+            place=stop.place,
+            authorized=stop.authorized,
         )
         for stop in sorted(stops, key=lambda stop: (stop.since, stop.vehicle))
     ]

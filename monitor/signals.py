@@ -76,27 +76,34 @@ def timestamp(ms: int) -> str:
     return (EPOCH + timedelta(milliseconds=ms)).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
 
 
+def json_line(**values: str | float | bool | None) -> str:
+    """One JSON object without spaces, its keys in the order given; a longitude or latitude has six decimals, always."""
+    return "{" + ",".join(f'"{key}":{_json(key, value)}' for key, value in values.items()) + "}"
+
+
+def _json(key: str, value: str | float | bool | None) -> str:
+    if key in ("lon", "lat") and isinstance(value, float):
+        return f"{round(value, 6) + 0.0:.6f}"
+    return json.dumps(value, ensure_ascii=False)
+
+
 def log_line(signal: Signal) -> str:
     """One line of the signal log: a JSON object with the fields of the replay contract, in its order."""
-    return json.dumps(
-        {
-            "kind": signal.kind,
-            "vehicle": signal.vehicle,
-            "carrier": signal.carrier,
-            "since": timestamp(signal.since),
-            "at": timestamp(signal.at),
-            "until": None if signal.until is None else timestamp(signal.until),
-            "place": signal.place,
-            "route": signal.route,
-            "lon": round(signal.lon, 6),
-            "lat": round(signal.lat, 6),
-            "measure": round(signal.measure, 3),
-            "limit": round(signal.limit, 3),
-            "unit": signal.unit,
-            "presumed": signal.presumed,
-        },
-        ensure_ascii=False,
-        separators=(",", ":"),
+    return json_line(
+        kind=signal.kind,
+        vehicle=signal.vehicle,
+        carrier=signal.carrier,
+        since=timestamp(signal.since),
+        at=timestamp(signal.at),
+        until=None if signal.until is None else timestamp(signal.until),
+        place=signal.place,
+        route=signal.route,
+        lon=signal.lon,
+        lat=signal.lat,
+        measure=round(signal.measure, 3),
+        limit=round(signal.limit, 3),
+        unit=signal.unit,
+        presumed=signal.presumed,
     )
 
 

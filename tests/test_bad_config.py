@@ -52,6 +52,8 @@ SETTINGS = {
     "section_not_a_table": "motion = 75: allowed is a table",
     "text_as_number": "geofences = 7: allowed is a text",
     "text_of_a_wrong_form": "ingest.broker.client_id = 'two words': allowed is a text that matches",
+    "high_speed_below_the_low_one": "motion.high_mps = 0.8: allowed is a number above motion.low_mps = 1.0",
+    "hold_radius_below_the_radius": "motion.hold_radius_m = 100.0: allowed is a number from motion.radius_m = 120.0 up",
     "unknown_key": "motion.radius: there is no such setting; did you mean motion.radius_m?",
     "unknown_key_unlike_any": "motion.zzz: there is no such setting; one of radius_m, hold_radius_m, low_mps",
     "unknown_load_class": "load.precious: there is no such setting; one of standard, local, high_value, dangerous",

@@ -49,8 +49,7 @@ def load_settings(file: Path | None, assignments: Sequence[str] = ()) -> Setting
     for assignment in assignments:
         reader.assign(table, assignment)
     settings = reader.section(Settings, table, "")
-    if settings.timezone not in available_timezones():
-        reader.fault("timezone", settings.timezone, "an IANA time zone such as America/Toronto")
+    reader.together(settings)
     if reader.faults:
         raise ConfigurationError(reader.faults)
     return cast(Settings, settings)
@@ -93,6 +92,16 @@ class _Reader:
     def fault(self, key: str, value: Any, allowed: str) -> None:
         """Note one fault."""
         self.faults.append(f"{self.origin}: {key} = {value!r}: allowed is {allowed}")
+
+    def together(self, settings: Settings) -> None:
+        """Note values that are right by themselves but not beside each other, or not on this machine."""
+        motion = settings.motion
+        if settings.timezone not in available_timezones():
+            self.fault("timezone", settings.timezone, "an IANA time zone such as America/Toronto")
+        if motion.high_mps <= motion.low_mps:
+            self.fault("motion.high_mps", motion.high_mps, f"a number above motion.low_mps = {motion.low_mps}")
+        if motion.hold_radius_m < motion.radius_m:
+            self.fault("motion.hold_radius_m", motion.hold_radius_m, f"a number from motion.radius_m = {motion.radius_m} up")
 
     def assign(self, table: dict[str, Any], assignment: str) -> None:
         """Put one `KEY=VALUE` into the table; the value is read as TOML where it is, else as text."""

@@ -79,10 +79,10 @@ def test_a_tighter_limit_counts_from_its_first_fix() -> None:
     assert told(track.signals) == [("10:00", "10:09", None)]
 
 
-def test_the_same_limit_under_another_trip_is_judged_anew() -> None:
-    """The first fix under the new trip comes after the limit."""
+def test_the_same_limit_under_another_trip_goes_on() -> None:
+    """What is judged anew is a stop under another limit, not under another trip."""
     reports: list[Report] = [*every(60, "10:00", "10:04"), ("10:06", 0, 0, 0)]
-    assert told(watch(reports, trips=[trip("a"), trip("b", "10:05:30")]).signals) == [("10:00", "10:06", None)]
+    assert told(watch(reports, trips=[trip("a"), trip("b", "10:05:30")]).signals) == [("10:00", "10:05", None)]
 
 
 def test_limit_and_at_stay_as_raised() -> None:

@@ -138,7 +138,7 @@ def test_version_5_is_told_the_terms(served: Served) -> None:
     assert (kind, body[:2]) == (wire.CONNACK, b"\0\0")
     terms = body[3:]
     for term in (
-        b"\x21\x03\xe8",
+        b"\x21\x13\x88",
         b"\x24\x01",
         b"\x27\x00\x01\x00\x00",
         b"\x29\x00",
