@@ -150,6 +150,8 @@ class _Reader:
             self.faults.append(f"{where}: allowed is a GeoJSON Feature with properties")
             return
         before, identity = len(self.faults), properties.get("id", feature.get("id"))
+        if isinstance(identity, int) and not isinstance(identity, bool):
+            identity = str(identity)
         if not isinstance(identity, str) or not identity:
             self.faults.append(f"{where}: id = {identity!r}: allowed is a text of its own")
             return

@@ -89,7 +89,7 @@ GEOFENCES = {
     "geometry_for_a_feature": A_FEATURE,
     "hours_of_another_form": A_PLACE + "hours = '9 to 5': '9 to 5' is not of the form of " + SOME_HOURS,
     "hours_that_never_open": A_PLACE + "hours = ';': ';' never opens; allowed are " + SOME_HOURS,
-    "id_that_is_a_number": "feature 0: id = 7: allowed is a text of its own",
+    "id_that_is_a_list": "feature 0: id = ['depot']: allowed is a text of its own",
     "infinite_coordinates": A_PLACE + NO_NUMBERS,
     "line_for_a_place": A_PLACE + "geometry = LineString: " + AN_AREA,
     "longitude_out_of_range": A_PLACE
