@@ -76,12 +76,12 @@ def timestamp(ms: int) -> str:
     return (EPOCH + timedelta(milliseconds=ms)).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
 
 
-def json_line(**values: str | float | bool | None) -> str:
+def json_line(**values: object) -> str:
     """One JSON object without spaces, its keys in the order given; a longitude or latitude has six decimals, always."""
     return "{" + ",".join(f'"{key}":{_json(key, value)}' for key, value in values.items()) + "}"
 
 
-def _json(key: str, value: str | float | bool | None) -> str:
+def _json(key: str, value: object) -> str:
     if key in ("lon", "lat") and isinstance(value, float):
         return f"{round(value, 6) + 0.0:.6f}"
     return json.dumps(value, ensure_ascii=False)
