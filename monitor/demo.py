@@ -16,7 +16,7 @@ import msgspec
 from monitor.clock import CLOCK_FILE, FastClock
 from monitor.configuration import SETTINGS, Configuration, load_configuration
 from monitor.errors import ServiceError
-from monitor.ingest.fleet_plan import Plan
+from monitor.ingest.fleet.plan import Plan
 from monitor.ingest.simulate import read_features
 from monitor.settings import load_settings
 from monitor.store import credentials

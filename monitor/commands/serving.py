@@ -19,7 +19,7 @@ from monitor.commands.speaking import progress_bar, say, typed_command
 from monitor.configuration import load_configuration
 from monitor.demo import SEED, DemoFolder, stop_fleet
 from monitor.errors import InputError, ServiceError
-from monitor.ingest.fleet_plan import Plan
+from monitor.ingest.fleet.plan import Plan
 from monitor.ingest.simulate import read_features, run_fleet
 from monitor.live_board import LiveBoard
 from monitor.store.store import file_of

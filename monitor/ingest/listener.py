@@ -1,6 +1,6 @@
 """Our own MQTT server: devices publish to it, and a PUBACK says that what they sent is on disk.
 
-One thread runs the event loop and all connections (`session.py`); what they bring waits in the inbox; the main loop takes it as
+One thread runs the event loop and all connections (`mqtt.session`); what they bring waits in the inbox; the main loop takes it as
 deliveries, and its `acknowledge` sends the PUBACKs. Memory is bounded whoever floods: of a connection with `receive_maximum`
 packets under way, and of every sender while two deliveries are waiting, nothing more is read, and TCP makes it wait.
 """
@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from monitor.errors import ServiceError
 from monitor.ingest.delivery import Delivery
-from monitor.ingest.fields import Reason
-from monitor.ingest.hall import ARRIVAL_PACKETS, Arrival, Hall
-from monitor.ingest.handshake import Authenticate
 from monitor.ingest.inbox import Inbox
-from monitor.ingest.session import Connection
+from monitor.ingest.mqtt.fields import Reason
+from monitor.ingest.mqtt.hall import ARRIVAL_PACKETS, Arrival, Hall
+from monitor.ingest.mqtt.handshake import Authenticate
+from monitor.ingest.mqtt.session import Connection
 from monitor.settings import Listener as Limits
 
 log = logging.getLogger("monitor.listener")

@@ -19,8 +19,8 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from monitor.errors import ConfigurationError
-from monitor.ingest.fleet_device import FIRST_RETRY_S, Device, Outbox
-from monitor.ingest.fleet_plan import Plan
+from monitor.ingest.fleet.device import FIRST_RETRY_S, Device, Outbox
+from monitor.ingest.fleet.plan import Plan
 
 log = logging.getLogger("monitor.simulate")
 

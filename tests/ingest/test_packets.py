@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.ingest import answers, packets
-from monitor.ingest.fields import ProtocolError, Reason
-from monitor.ingest.framing import Framer
-from monitor.ingest.packets import Kind
+from monitor.ingest.mqtt import answers, packets
+from monitor.ingest.mqtt.fields import ProtocolError, Reason
+from monitor.ingest.mqtt.framing import Framer
+from monitor.ingest.mqtt.packets import Kind
 from tests.ingest import wire
 
 LIMIT = 65_536

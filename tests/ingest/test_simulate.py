@@ -20,8 +20,8 @@ from shapely.geometry.base import BaseGeometry
 
 from monitor.errors import ConfigurationError, ServiceError
 from monitor.fixes import Fleet, VehicleId, normalised
-from monitor.ingest.fleet_device import Device, Outbox
-from monitor.ingest.fleet_plan import BACKLOG_MS, Label, Plan
+from monitor.ingest.fleet.device import Device, Outbox
+from monitor.ingest.fleet.plan import BACKLOG_MS, Label, Plan
 from monitor.ingest.formats import native
 from monitor.ingest.simulate import read_features, run_fleet
 from monitor.places import circle

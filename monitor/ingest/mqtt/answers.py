@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from monitor.ingest.fields import Reason
-from monitor.ingest.packets import V5, Kind
+from monitor.ingest.mqtt.fields import Reason
+from monitor.ingest.mqtt.packets import V5, Kind
 
 PINGRESP = b"\xd0\x00"
 PUBACK_HEAD = b"\x40\x02"

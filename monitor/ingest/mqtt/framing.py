@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from monitor.ingest.fields import ProtocolError, Reason
+from monitor.ingest.mqtt.fields import ProtocolError, Reason
 
 
 class Framer:

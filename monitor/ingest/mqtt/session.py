@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from typing import cast
 
 from monitor.fixes import Identity, Reject
-from monitor.ingest import answers, packets
 from monitor.ingest.delivery import Message
-from monitor.ingest.fields import ProtocolError, Reason, text
-from monitor.ingest.framing import Framer
-from monitor.ingest.hall import Arrival, Hall
-from monitor.ingest.handshake import admit
-from monitor.ingest.packets import V5, Kind
+from monitor.ingest.mqtt import answers, packets
+from monitor.ingest.mqtt.fields import ProtocolError, Reason, text
+from monitor.ingest.mqtt.framing import Framer
+from monitor.ingest.mqtt.hall import Arrival, Hall
+from monitor.ingest.mqtt.handshake import admit
+from monitor.ingest.mqtt.packets import V5, Kind
 from monitor.ingest.topics import FIX, Address, Refusal, publishable, subscribable, valid_pattern
 
 log = logging.getLogger("monitor.listener")

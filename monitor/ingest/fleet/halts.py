@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from monitor.ingest.fleet_roads import Spot, Way
+from monitor.ingest.fleet.roads import Spot, Way
 
 DETOUR_OUT_S, DETOUR_ALONG_S = 300.0, 600.0
 DETOUR_OUT_MPS, DETOUR_ALONG_MPS = 13.0, 18.0

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.errors import ConfigurationError
-from monitor.ingest.fleet_course import Run, make_run
-from monitor.ingest.fleet_halts import KIND, Trouble
-from monitor.ingest.fleet_roads import F64, Way, ways
+from monitor.ingest.fleet.course import Run, make_run
+from monitor.ingest.fleet.halts import KIND, Trouble
+from monitor.ingest.fleet.roads import F64, Way, ways
 from monitor.signals import timestamp
 
 I64 = npt.NDArray[np.int64]

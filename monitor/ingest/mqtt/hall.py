@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from monitor.fixes import Reject
 from monitor.ingest.delivery import Message
-from monitor.ingest.handshake import Authenticate
 from monitor.ingest.inbox import Inbox
+from monitor.ingest.mqtt.handshake import Authenticate
 from monitor.settings import Listener as Limits
 
 if TYPE_CHECKING:
-    from monitor.ingest.session import Connection
+    from monitor.ingest.mqtt.session import Connection
 
 READ_BYTES = 262_144
 CAUTIOUS_READ_BYTES = 4096

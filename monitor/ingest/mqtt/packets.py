@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from monitor.ingest.fields import Properties, ProtocolError, Reader, Reason, properties
+from monitor.ingest.mqtt.fields import Properties, ProtocolError, Reader, Reason, properties
 
 V311, V5 = 4, 5
 """The protocol levels spoken."""

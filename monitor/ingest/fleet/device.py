@@ -1,6 +1,6 @@
 """A simulated device and its memory: what it measured is kept until the monitor has acknowledged it.
 
-What a device measures is a function of program time (`fleet_plan.py`), so its memory is one instant: everything measured up to
+What a device measures is a function of program time (`plan.py`), so its memory is one instant: everything measured up to
 then is acknowledged.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 
 from monitor.errors import ServiceError
-from monitor.ingest.fleet_plan import Plan
+from monitor.ingest.fleet.plan import Plan
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 15.0
 

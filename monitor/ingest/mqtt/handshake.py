@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from monitor.errors import MonitorError
 from monitor.fixes import Identity
-from monitor.ingest import answers
-from monitor.ingest.fields import ProtocolError, Reason
-from monitor.ingest.packets import V5, Connect
+from monitor.ingest.mqtt import answers
+from monitor.ingest.mqtt.fields import ProtocolError, Reason
+from monitor.ingest.mqtt.packets import V5, Connect
 from monitor.settings import Listener as Limits
 
 CLIENT_ID_CHARACTERS = 256

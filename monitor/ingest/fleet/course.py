@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from monitor.ingest.fleet_halts import (
+from monitor.ingest.fleet.halts import (
     DETOUR_ALONG_MPS,
     DETOUR_ALONG_S,
     DETOUR_M,
@@ -24,7 +24,7 @@ from monitor.ingest.fleet_halts import (
     Trouble,
     plan_halts,
 )  # fmt: skip
-from monitor.ingest.fleet_roads import Spot, Way
+from monitor.ingest.fleet.roads import Spot, Way
 from monitor.settings import parse_duration
 
 F64 = npt.NDArray[np.float64]
