@@ -1,6 +1,6 @@
 """A fix: one position of one vehicle at one time; a FixBatch: many of them as columns.
 
-Definitions (DESIGN §5.1)
+Definitions
     Unknown is NaN, NaT or -1, never 0. A batch is sorted by (vehicle, time, digest) and unique in these.
     `vehicle` is a code local to this process (an index into a `Fleet`); it is never stored and orders nothing that people see.
     A fix is *positioned* unless its quality says that it took no position; a positioned fix is *coarse* when it cannot tell where

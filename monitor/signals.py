@@ -1,6 +1,6 @@
 """Signals: what a detector says of an episode, and how the log of them is ordered and written.
 
-A *signal* says that a condition held over `[since, until]` and reached its limit `at` (DESIGN §5.5). Its `until` is None while it is
+A *signal* says that a condition held over `[since, until]` and reached its limit `at`. Its `until` is None while it is
 open. `decided` values are the event times of the fixes or deadlines that caused its raise and its latest change; a rewind to F
 discards exactly what was decided after F. Instants are whole milliseconds since 1970 UTC.
 """
