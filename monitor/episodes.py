@@ -84,7 +84,7 @@ class Watch(NamedTuple):
     severity: I8
     lon: F64
     lat: F64
-    least_count: int = 1
+    least: I64
     """Fixes that must show it before it is raised."""
     follows: bool = True
     """Whether place, route, trip, severity and bound follow the observations until the raise, else stay those of the first."""
@@ -212,9 +212,9 @@ def _judge(e: Any, watch: Watch, j: int) -> None:
         e["limit"] = watch.limit[j]
         if watch.judged[j] != NONE:
             e["judged"] = max(e["since"], watch.judged[j])
-    if e["count"] < watch.least_count:
+    if e["count"] < watch.least[j]:
         return
-    if e["count"] == watch.least_count and watch.least_count > 1:
+    if e["count"] == watch.least[j] and watch.least[j] > 1:
         e["judged"] = max(e["judged"], t)
     ready = max(e["since"] + e["limit"], e["judged"])
     if t >= ready:

@@ -4,8 +4,8 @@ Definitions
     Of several positions at one time the one of the lowest digest is used. A *jump* implies more than a given speed from the last used
     fix; it takes no part, but the second jump within five positioned fixes does and becomes the reference.
     A vehicle's *own interval* is the lower median of its last five intervals between used fixes, a default before there are three.
-    A *gap* is a silence longer than ten minutes and than three own intervals; the automaton of stops does not see imprecise fixes,
-    so that for it the silence runs between those it sees.
+    A *gap* is a silence longer than ten minutes and than three own intervals; for the automaton of stops, which does not see imprecise
+    fixes, it came before the next fix that it does see.
 Shapes: N fixes, R vehicles.
 """
 
@@ -30,7 +30,7 @@ ORDER = np.dtype(
     [
         ("frontier", "i8"),  # the newest time processed, a fix's or a fired deadline's
         ("last", "i8"),  # the last used fix
-        ("precise", "i8"),  # the last used fix that the automaton saw
+        ("gapped", "i8"),  # whether a gap came since the last used fix that the automaton saw
         ("intervals", "i8", INTERVALS),
         ("known", "i8"),  # how many intervals there ever were
         ("since_jump", "i8"),  # positioned fixes since the last jump that was dropped; 0: none in the window
@@ -56,7 +56,7 @@ class Used(NamedTuple):
 def unseen(vehicles: int) -> npt.NDArray[np.void]:
     """(R,) ORDER of vehicles never seen."""
     state = np.zeros(vehicles, ORDER)
-    state["frontier"] = state["last"] = state["precise"] = NONE
+    state["frontier"] = state["last"] = NONE
     return state
 
 
@@ -91,7 +91,7 @@ def _run(
     precise: Bool,
     rules: tuple[float, int, int, int],
 ) -> tuple[I64, I64, Bool]:
-    frontier, last, last_precise, intervals, known, since_jump, last_lon, last_lat = memory
+    frontier, last, gapped, intervals, known, since_jump, last_lon, last_lat = memory
     jump_mps, first_interval, gap_floor, allowance_floor = rules
     used, allowance, gap, n = np.empty(len(time), np.int64), np.empty(len(time), np.int64), np.zeros(len(time), np.bool_), 0
     for r in range(len(bounds) - 1):
@@ -106,11 +106,11 @@ def _run(
             if last[r] != NONE:
                 if _dropped(since_jump, r, distance_m(last_lon[r], last_lat[r], lon[i], lat[i]), t - last[r], jump_mps):
                     continue
+                gapped[r] |= t - last[r] > max(gap_floor, 3 * own)
                 intervals[r, known[r] % INTERVALS] = t - last[r]
                 known[r] += 1
             if precise[i]:
-                gap[n] = last_precise[r] != NONE and t - last_precise[r] > max(gap_floor, 3 * own)
-                last_precise[r] = t
+                gap[n], gapped[r] = gapped[r] != 0, 0
             last[r], last_lon[r], last_lat[r] = t, lon[i], lat[i]
             own = _own_interval(intervals[r], known[r], first_interval)
             used[n], allowance[n] = i, max(allowance_floor, 3 * own)

@@ -36,6 +36,7 @@ KINDS = STANDING_KINDS + WATCHING_KINDS
 CIRCLE_QUARTER = 16
 LONGEST_DWELL = timedelta(days=365)
 GEOMETRIES = "a GeoJSON Polygon, MultiPolygon, Point with radius_m, or LineString of a route"
+ZONES = available_timezones()
 LARGEST_FILE_BYTES = 256 * 1024 * 1024
 
 
@@ -223,7 +224,7 @@ class _Reader:
             return None
         if geometry.is_valid:
             return geometry
-        reason, mended = shapely.is_valid_reason(geometry), shapely.make_valid(geometry)
+        reason, mended = shapely.is_valid_reason(geometry), shapely.make_valid(geometry, method="structure", keep_collapsed=False)
         areas = [part for part in shapely.get_parts(shapely.get_parts(mended)) if isinstance(part, Polygon) and part.area > 0]
         if not areas:
             self.faults.append(f"{where}: geometry: {reason}; and no area is left when it is repaired")
@@ -261,7 +262,7 @@ class _Reader:
     def hours(self, properties: Mapping[str, Any], where: str) -> Hours | None:
         """Read `hours`, in the place's `timezone`."""
         text, zone = properties.get("hours"), properties.get("timezone", self.timezone)
-        if not isinstance(zone, str) or zone not in available_timezones():
+        if not isinstance(zone, str) or zone not in ZONES:
             self.faults.append(f"{where}: timezone = {zone!r}: allowed is an IANA time zone such as America/Toronto")
             return None
         if text is None:

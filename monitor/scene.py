@@ -40,7 +40,7 @@ class Seen:
     may_not_since: I64
     """(S,) ms: the first fix of the run at which it may not stand; meaningless where it may."""
     red_zone: Bool
-    """(S,) whether the limit is that of the red zone."""
+    """(S,) whether it is a high-value load in the red zone of its origin."""
     no_stop: I32
     """(S,) the no-stop place that set the limit, or -1."""
     trip_since: I64
@@ -79,16 +79,17 @@ class Scene(Placed):
     seen: Seen
 
 
-def run_starts(value: I64, first: Bool, time: I64, carried_value: I64, carried_since: I64) -> I64:
+def run_starts(value: I64, first: Bool, begins: I64, carried_value: I64, carried_since: I64) -> I64:
     """(S,) when the run of equal values that each fix belongs to began.
 
+    `begins` is when a run that starts at a fix is said to have begun;
     `carried_value` and `carried_since` (one for each `first`) are those of the fix before the batch.
     """
     changed = np.ones(len(value), bool)
     changed[1:] = value[1:] != value[:-1]
-    since = time.copy()
-    begins = np.flatnonzero(first)
-    same = value[begins] == carried_value
-    since[begins[same]] = carried_since[same]
+    since = begins.copy()
+    starts = np.flatnonzero(first)
+    same = value[starts] == carried_value
+    since[starts[same]] = carried_since[same]
     at = np.where(changed | first, np.arange(len(value)), 0)
     return since[np.maximum.accumulate(at)]

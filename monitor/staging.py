@@ -71,7 +71,9 @@ def _seen(placed: Placed, state: npt.NDArray[np.void], fix: I64, speed: npt.NDAr
     judged = state["judged"][present]
     limit_since = run_starts(limit, first, time, judged["limit"], judged["limit_since"])
     may_before = np.where(judged["limit"] == NONE, -1, judged["limit"] == ALLOWED)
-    may_not_since = run_starts(may.astype(np.int64), first, time, may_before, judged["may_not_since"])
+    left = placed.standing.left[fix]
+    barred = np.where(~may & (left != NONE), left, time)  # a visit ends at the first of the two fixes that show it
+    may_not_since = run_starts(may.astype(np.int64), first, barred, may_before, judged["may_not_since"])
     trip_since = run_starts(trip.astype(np.int64), first, time, judged["trip"], np.full(len(judged), NONE))
     cut = np.zeros(len(fix), bool)
     cut[1:] = (may[1:] != may[:-1]) & ~first[1:]
@@ -87,7 +89,7 @@ def _seen(placed: Placed, state: npt.NDArray[np.void], fix: I64, speed: npt.NDAr
 
 
 def _stop_limits(placed: Placed, fix: I64, may: Bool) -> tuple[I64, Bool, I32]:
-    """(S,) ms that a vehicle may stand at each seen fix, whether the red zone set that, and the no-stop place that did."""
+    """(S,) ms that a vehicle may stand at each seen fix, whether that is in the red zone, and the no-stop place that did."""
     world, trip = placed.world, placed.trip[fix]
     limit = placed.limits(fix, lambda d: milliseconds(d.unauthorized_stop.limit)).astype(np.int64)
     shorter = placed.limits(fix, lambda d: milliseconds(d.unauthorized_stop.no_stop_limit)).astype(np.int64)
@@ -96,10 +98,11 @@ def _stop_limits(placed: Placed, fix: I64, may: Bool) -> tuple[I64, Bool, I32]:
     red = placed.limits(fix, lambda d: milliseconds(d.unauthorized_stop.red_zone_limit)).astype(np.int64)
     reach = placed.limits(fix, lambda d: d.unauthorized_stop.red_zone_m)
     origin, red_zone = world.origin[trip], np.zeros(len(fix), bool)
-    asked = ~may & world.high_value[trip] & (origin >= 0) & (red <= limit)
+    asked = ~may & world.high_value[trip] & (origin >= 0)
     for place in np.unique(origin[asked]):
         there = np.flatnonzero(asked & (origin == place))
         at = fix[there]
         red_zone[there] = world.atlas.distance_m(int(place), placed.lon[at], placed.lat[at]) <= reach[there]
-    no_stop[red_zone & (red < limit)] = -1
-    return np.where(may, ALLOWED, np.where(red_zone, red, limit)), red_zone, no_stop
+    shortest = red_zone & (red < limit)
+    no_stop[shortest] = -1
+    return np.where(may, ALLOWED, np.where(shortest, red, limit)), red_zone, no_stop

@@ -42,7 +42,7 @@ def watch(scene: Scene) -> Watch:
     chosen = told(movement.stop >= 0, seen.first)
     stop = movement.stop[chosen]
     barred = ~seen.may[chosen]
-    authorized = unauthorized_stop.watch(scene)
+    authorized = unauthorized_stop.observe(scene)
     return authorized._replace(
         shows=np.where(stop >= 0, SHOWS, ENDS).astype(np.int8),
         shown=np.append(movement.until, NONE)[stop],

@@ -205,6 +205,8 @@ def _ids(value: Any, where: str, faults: list[str]) -> tuple[str, ...] | None:
         return None
     if isinstance(value, str):
         value = [part.strip() for part in value.split(";") if part.strip()]
+    if isinstance(value, list):
+        value = [str(item) if isinstance(item, int) and not isinstance(item, bool) else item for item in value]
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         faults.append(f"{where} = {value!r}: allowed is a list of ids")
         return None

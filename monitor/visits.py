@@ -39,6 +39,8 @@ class Presence(NamedTuple):
     """ms: the visit's first fix."""
     ended: I64
     """ms: the end that this fix showed; NONE while the visit is under way."""
+    leaving: Bool
+    """Whether the fix lies further out than 30 m, so that the next one may show that the visit ended here."""
 
 
 def visit(
@@ -61,7 +63,8 @@ def visit(
     after = np.empty(len(open_row), VISIT)
     after["row"], after["place"] = open_row, open_visits[:, 0]
     after["since"], after["pending"] = open_visits[:, 1], open_visits[:, 2]
-    return Presence(shown[:, 0].copy(), shown[:, 1].astype(np.int32), shown[:, 2].copy(), shown[:, 3].copy()), after
+    columns = (shown[:, 0].copy(), shown[:, 1].astype(np.int32), shown[:, 2].copy(), shown[:, 3].copy())
+    return Presence(*columns, shown[:, 4] != NONE), after
 
 
 @kernel
@@ -76,7 +79,7 @@ def _follow(
     near_place: I64,
     outside_m: npt.NDArray[np.float64],
 ) -> tuple[I64, I64, I64]:
-    shown, n_shown = np.empty((len(time) + len(row) + 16, 4), np.int64), 0
+    shown, n_shown = np.empty((len(time) + len(row) + 16, 5), np.int64), 0
     open_row, open_visits, n_open = np.empty(len(row) + 16, np.int64), np.empty((len(row) + 16, 3), np.int64), 0
     here, carried = np.empty((8, 3), np.int64), 0  # the visits of the vehicle at hand: place, since, pending
     for r in range(len(bounds) - 1):
@@ -103,7 +106,7 @@ def _follow(
                 )
                 if n_shown == len(shown):
                     shown = _longer_rows(shown)
-                shown[n_shown] = (i, here[k, 0], here[k, 1], ended)
+                shown[n_shown] = (i, here[k, 0], here[k, 1], ended, here[k, 2])
                 n_shown += 1
                 if ended == NONE:
                     here[keep] = here[k]
@@ -159,6 +162,8 @@ class Standing(NamedTuple):
     """(N,) the permitted place, else any it is in; of several the least id; -1."""
     no_stop: I32
     """(N,) the no-stop place, the least id; -1, also where it may stand."""
+    left: I64
+    """(N,) ms: when the visit to a place of a standing kind ended that this fix showed to be over, the last of several; NONE."""
 
 
 class Permissions:
@@ -202,7 +207,10 @@ class Permissions:
         vetoed[fix[self.restricted[place]]] = True
         may &= ~vetoed
         watched = self.no_stop[place] & ~may[fix]
-        return Standing(may, self._least(n, fix, place, permits | ~may[fix]), self._least(n, fix, place, watched))
+        left = np.full(n, NONE)
+        over = ~under_way & self.standing[presence.place]
+        np.maximum.at(left, presence.fix[over], presence.ended[over])
+        return Standing(may, self._least(n, fix, place, permits | ~may[fix]), self._least(n, fix, place, watched), left)
 
     def _least(self, n: int, fix: I64, place: I32, which: Bool) -> I32:
         """(N,) the place of least id among those of each fix; -1 for none."""

@@ -46,6 +46,8 @@ class World:
         self._profiles: dict[tuple[str, str], int] = {}
         self.profiles: list[Detectors] = []
         self._place_limits: list[F64] = []
+        self._said: list[set[str]] = []
+        """Of each profile, the kinds of place whose dwell its load class or carrier says."""
         self.trip_profile: I32 = np.array([self.profile(trip.carrier, trip.load) for trip in trips.all] + [-1], np.int32)
 
     def profile(self, carrier: str, load: str) -> int:
@@ -54,6 +56,8 @@ class World:
         if key not in self._profiles:
             self._profiles[key] = len(self.profiles)
             self.profiles.append(self.settings.limits(carrier, load))
+            overriding = (self.settings.carrier.get(carrier, {}), self.settings.load.get(load, {}))
+            self._said.append({kind for said in overriding for kind in said.get("long_dwell", {})})
         return self._profiles[key]
 
     def limits(self, profile: I32, read: Callable[[Detectors], float]) -> F64:
@@ -62,8 +66,10 @@ class World:
 
     def place_limits(self) -> F64:
         """(profiles, P) seconds that a visit to each place may last under each set of limits."""
-        for limits in self.profiles[len(self._place_limits) :]:
-            self._place_limits.append(np.array([place_limit_s(place, limits) for place in self.atlas.places], np.float64))
+        for number in range(len(self._place_limits), len(self.profiles)):
+            limits, said = self.profiles[number], self._said[number]
+            own = [place_limit_s(place, limits, first=place.kind in said) for place in self.atlas.places]
+            self._place_limits.append(np.array(own, np.float64))
         return np.array(self._place_limits, np.float64).reshape(len(self.profiles), len(self.atlas.places))
 
     def visible_to(self, vehicles: Sequence[VehicleId], row: I32, place: I32) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -108,9 +114,13 @@ def checked_world(settings: Settings, geofences: Geofences, trips: Trips, origin
     return World(settings, geofences, trips)
 
 
-def place_limit_s(place: Place, limits: Detectors) -> float:
-    """Seconds that a visit to a place may last: its own `max_dwell`, else its kind's; infinite for no limit."""
-    limit = place.max_dwell or getattr(limits.long_dwell, place.kind, None)
+def place_limit_s(place: Place, limits: Detectors, *, first: bool = False) -> float:
+    """Seconds that a visit to a place may last: its own `max_dwell`, else its kind's; infinite for no limit.
+
+    `first`: the kind's comes first, because a load class or a carrier says it.
+    """
+    of_kind = getattr(limits.long_dwell, place.kind, None)
+    limit = of_kind if first or place.max_dwell is None else place.max_dwell
     return np.inf if limit is None else limit.total_seconds()
 
 

@@ -22,7 +22,7 @@ from monitor.settings import Settings, milliseconds
 from monitor.signals import Signal, log_order
 from monitor.trips import Trip
 from tests.oracle_geometry import OraclePlace, OracleRoute, to_line
-from tests.oracle_track import CLOSE, Cluster, Stop, Track, Used
+from tests.oracle_track import CLOSE, NEAR_M, STANDING_KINDS, Cluster, Stop, Track, Used, Visit
 
 __all__ = ["OraclePlace", "OracleRoute", "Stop", "fragile", "signals", "stops"]
 
@@ -110,7 +110,7 @@ class Watch(Track):
             if fix.time >= reach:
                 return Raise(reach, presumed=False, by=index, decided=fix.time)
             deadline = max(reach, fix.time + fix.allowance)
-            following = sequence[index + 1].time if index + 1 < len(sequence) else None
+            following = next((other.time for other in self.used if other.time > fix.time), None)
             if (deadline <= self.horizon) if following is None else (following > deadline):
                 return Raise(deadline, presumed=True, by=index, decided=deadline)
         return None
@@ -129,17 +129,30 @@ class Watch(Track):
             choices.append(Limit(milliseconds(limits.red_zone_limit), None, red=True))
         least = min(choice.ms for choice in choices)
         ties = [choice for choice in choices if choice.ms == least]
-        return Limit(least, next((c.place for c in ties if c.place), None), red=any(c.red for c in ties))
+        return Limit(least, next((c.place for c in ties if c.place), None), red=any(c.red for c in choices))
 
     def terminal(self, fix: Used, name: str | None, metres: float) -> bool:
         """Whether the fix is within so many metres of a named place; an unknown one is nowhere."""
         place = self.places.get(name or "")
         return place is not None and not self.over(fix, self.outside(fix, place), metres)
 
+    def ended_at(self, visit: Visit) -> int | None:
+        """When a fix showed that a visit was over."""
+        return self.used[visit.after].time if visit.after < len(self.used) else None
+
     def unauthorized_stops(self) -> Iterator[Signal]:
         """One signal for each stop and each time that it began to be unlawful."""
         limits = [self.stop_limit(fix) for fix in self.seen]
         barred = run_starts(self.seen, [limit is None for limit in limits])
+        for index, limit in enumerate(limits):
+            if limit is not None and barred[index] == self.seen[index].time:
+                ends = [v.until for v in self.visits if self.ended_at(v) == barred[index] and v.place.kind in STANDING_KINDS]
+                begun = max((end for end in ends if end is not None), default=barred[index])
+                run = range(index, len(limits))
+                for later in run:
+                    if limits[later] is None:
+                        break
+                    barred[later] = begun
         judged = run_starts(self.seen, [limit and limit.ms for limit in limits])
         shows: dict[tuple[Cluster, int], list[tuple[int, int]]] = {}
         for index, (cluster, limit) in enumerate(zip(self.standing, limits, strict=True)):
@@ -168,10 +181,11 @@ class Watch(Track):
             fixes = self.used[visit.first : visit.after]
             limits = [self.dwell_limit(visit.place, fix.trip) for fix in fixes]
             judged, since = run_starts(fixes, limits), fixes[0].time
+            leaving = [self.over(fix, self.outside(fix, visit.place), NEAR_M) for fix in fixes]
             shows = [
                 (visit.first + offset, max(since + limit, judged[offset]))
                 for offset, limit in enumerate(limits)
-                if limit is not None
+                if limit is not None and not leaving[offset]
             ]
             found = self.reached(self.used, shows)
             if found is None:
@@ -179,7 +193,8 @@ class Watch(Track):
             until = visit.until
             if until is not None and until < found.at:
                 until = self.used[visit.after].time
-            dwelt = (until if until is not None else max(fixes[-1].time, found.at)) - since
+            shown = max(fix.time for fix, away in zip(fixes, leaving, strict=True) if not away)
+            dwelt = (until if until is not None else max(shown, found.at)) - since
             limit = limits[found.by - visit.first] or 0
             yield self.signal(
                 "long_dwell", found, since, until, (fixes[0].lon, fixes[0].lat), dwelt / 1000, limit / 1000, "s",

@@ -236,7 +236,9 @@ class Track:
         out: list[Cluster | None] = []
         counter, candidate = 0, None
         for index, fix in enumerate(self.seen):
-            gap = index > 0 and fix.time - self.seen[index - 1].time > fix.gap
+            before = self.seen[index - 1].time if index else fix.time
+            since = [other for other in self.used if before <= other.time <= fix.time]
+            gap = any(b.time - a.time > b.gap for a, b in pairwise(since))
             cluster = self.clusters[-1] if self.clusters else None
             if cluster is None:
                 self.clusters.append(Cluster([fix], [fix]))

@@ -148,11 +148,11 @@ def test_an_open_presumed_stop_measures_to_its_at() -> None:
     assert found.measure == 420
 
 
-def test_a_coarse_fix_does_not_end_the_silence_of_a_stop() -> None:
-    """Detectors that do not see a coarse fix go on presuming; its interval counts for the fixes after it."""
+def test_a_coarse_fix_ends_the_silence_of_a_stop() -> None:
+    """It shows nothing, but nothing is presumed of a vehicle that still tells where it is."""
     reports = [*every(20, "10:00", "10:03"), ("10:04:30", 0, 0, 0)]
-    track = watch(reports, accuracy=[5.0] * 10 + [900.0], until="10:05")
-    assert told(track.signals()) == [("10:00", "10:05", None, "presumed")]
+    assert watch(reports, accuracy=[5.0] * 10 + [900.0], until="10:05").signals() == []
+    assert told(watch(reports[:-1], until="10:05").signals()) == [("10:00", "10:05", None, "presumed")]
 
 
 # ── long dwell ──
@@ -175,17 +175,24 @@ def test_a_places_own_limit_comes_before_its_kinds() -> None:
     assert [(s.place, clock(s.at)) for s in sorted(found, key=log_order)] == [("a", "10:02"), ("c", "10:03")]
 
 
-def test_a_pending_fix_still_shows_the_visit() -> None:
-    """The first fix outside by more than 30 m may itself raise, and if it was the last of the visit, ends it."""
+def test_a_pending_fix_does_not_show_the_visit() -> None:
+    """The first fix outside by more than 30 m raises nothing, for the next one may show that the visit ended there."""
     reports = [("10:00", 0, 0, 5), ("10:04:30", 0, 0, 5), ("10:06", 140, 0, 5), ("10:07", 140, 0, 5)]
-    assert told(watch(reports, places=[square("a", "customer")]).signals()) == [("10:00", "10:05", "10:06")]
+    assert watch(reports, places=[square("a", "customer")]).signals() == []
+    back = [*reports[:3], ("10:07", 0, 0, 5)]
+    assert told(watch(back, places=[square("a", "customer")]).signals()) == [("10:00", "10:05", None)]
 
 
-def test_a_visit_presumed_while_pending_ends_at_the_fix_that_ended_it() -> None:
-    """Its end (10:04, the pending fix) precedes its `at`: until is the fix that ended it."""
+def test_nothing_is_presumed_of_a_visit_that_may_have_ended() -> None:
+    """The last fix lay outside: silence after it says nothing of the place."""
     reports = [("10:00", 0, 0, 5), ("10:02", 0, 0, 5), ("10:04", 140, 0, 5), ("10:30", 140, 0, 5)]
-    # three intervals are not known yet: the own interval is 30 s, the allowance 90 s; the deadline 10:05:30
-    assert told(watch(reports, places=[square("a", "customer")]).signals()) == [("10:00", "10:05:30", "10:30", "presumed")]
+    assert watch(reports, places=[square("a", "customer")]).signals() == []
+
+
+def test_what_was_allowed_ends_where_the_visit_did() -> None:
+    """A stop just outside a yard is unlawful since the first of the two fixes that showed that it had left."""
+    reports = [("10:00", 0, 0, 0), *every(60, "10:01", "10:10", 140)]
+    assert told(watch(reports, places=[square("y", "yard")]).signals()) == [("10:01", "10:06", None)]
 
 
 # ── route deviation ──

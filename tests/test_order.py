@@ -138,11 +138,12 @@ def test_a_gap_is_longer_than_three_own_intervals_as_known_before_it() -> None:
     assert gaps([*five, ("10:30:00.001", 0, 0, 0)])[-1] is True
 
 
-def test_for_the_automaton_a_gap_runs_between_the_fixes_it_sees() -> None:
-    """A coarse fix breaks the silence of the vehicle, not that of what stops are made of."""
+def test_a_gap_is_one_in_any_positions_and_told_at_the_next_fix_the_automaton_sees() -> None:
+    """A coarse fix breaks the silence; a gap before it counts for the precise fix after it."""
     reports = [("10:00", 0, 0, 0), ("10:06", 0, 0, 0), ("10:12", 0, 0, 0)]
-    assert gaps(reports, [5, 500, 5]) == [False, False, True]
-    assert gaps(reports, [5, 5, 5]) == [False, False, False]
+    assert gaps(reports, [5, 500, 5]) == [False, False, False]
+    late = [("10:00", 0, 0, 0), ("10:16", 0, 0, 0), ("10:17", 0, 0, 0), ("10:18", 0, 0, 0)]
+    assert gaps(late, [5, 500, 5, 5]) == [False, False, True, False]
 
 
 # ── against plain loops ──
@@ -190,13 +191,12 @@ def plainly(fixes: FixBatch) -> tuple[list[int], list[int], list[bool]]:
         last = sorted([times[b] - times[a] for a, b in pairwise(used[:count])][-5:])
         return last[(len(last) - 1) // 2] if len(last) >= 3 else milliseconds(RULES.first_interval)
 
-    precise = [i for i in used if fixes.precise[i]]
     allowed = [max(60_000, 3 * own(k + 1)) for k in range(len(used))]
+    silent = [k > 0 and times[i] - times[used[k - 1]] > max(600_000, 3 * own(k)) for k, i in enumerate(used)]
     gap = []
     for k, i in enumerate(used):
-        before = [j for j in precise if j < i]
-        silence = times[i] - times[before[-1]] if before else 0
-        gap.append(bool(fixes.precise[i]) and silence > max(600_000, 3 * own(k)))
+        before = max((j for j in range(k) if fixes.precise[used[j]]), default=-1)
+        gap.append(bool(fixes.precise[i]) and any(silent[before + 1 : k + 1]))
     return used, allowed, gap
 
 

@@ -155,7 +155,9 @@ def test_a_cut_changes_nothing(outside: list[tuple[float, float, float]], cuts: 
 def judged(places: Sequence[Place], plan: Trip | None = None, clock: str = "10:00") -> Standing:
     """What holds at a fix inside all the places."""
     n, trips = len(places), () if plan is None else (plan,)
-    presence = Presence(np.zeros(n, np.int64), np.arange(n, dtype=np.int32), np.zeros(n, np.int64), np.full(n, NONE))
+    presence = Presence(
+        np.zeros(n, np.int64), np.arange(n, dtype=np.int32), np.zeros(n, np.int64), np.full(n, NONE), np.zeros(n, bool)
+    )
     on = np.array([0 if plan else -1], np.int32)
     return Permissions(Atlas(Geofences(tuple(places))), trips).standing_at(presence, np.array([at(clock)]), on)
 
@@ -224,6 +226,6 @@ def test_a_no_stop_place_counts_only_where_it_may_not_stand() -> None:
 
 def test_a_visit_that_has_ended_permits_nothing() -> None:
     """The fix that shows it is outside."""
-    presence = Presence(np.array([0]), np.array([0], np.int32), np.array([0]), np.array([0]))
+    presence = Presence(np.array([0]), np.array([0], np.int32), np.array([0]), np.array([0]), np.array([False]))
     permissions = Permissions(Atlas(Geofences((square("a", "drop"),))), ())
     assert permissions.standing_at(presence, np.array([at("10:00")]), np.array([-1], np.int32)).may.tolist() == [False]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.detectors.watching import NOTE, WARNING
-from monitor.episodes import ENDS, SHOWS, Watch
+from monitor.episodes import ENDS, KEEPS, SHOWS, Watch
 from monitor.motion import NONE
 from monitor.scene import Scene
 
@@ -20,29 +20,35 @@ UNIT = "s"
 
 
 def watch(scene: Scene) -> Watch:
-    """One condition a visit: inside the place. It ends when the visit does."""
+    """One condition a visit: inside the place. It ends when the visit does, or when no limit holds any more.
+
+    A fix that may be the first outside says nothing: the next one shows whether the visit ended there.
+    """
     presence = scene.presence
     limit = scene.world.place_limits()[scene.profile[presence.fix], presence.place]
-    chosen = np.flatnonzero(np.isfinite(limit))
+    chosen = np.flatnonzero(np.any(np.isfinite(scene.world.place_limits()), axis=0)[presence.place])
     chosen = chosen[np.lexsort((presence.fix[chosen], presence.place[chosen], scene.row[presence.fix[chosen]]))]
-    fix, place, ended = presence.fix[chosen], presence.place[chosen], presence.ended[chosen]
+    fix, place, ended, limit = presence.fix[chosen], presence.place[chosen], presence.ended[chosen], limit[chosen]
+    here = np.where(presence.leaving[chosen], KEEPS, SHOWS)
+    time, limited = scene.time[fix], np.isfinite(limit)
     return Watch(
         row=scene.row[fix],
         subject=place,
-        time=scene.time[fix],
-        shown=scene.time[fix],
+        time=time,
+        shown=time,
         allowance=scene.allowance[fix],
-        shows=np.where(ended == NONE, SHOWS, ENDS).astype(np.int8),
+        shows=np.where((ended == NONE) & limited, here, ENDS).astype(np.int8),
         since=presence.since[chosen],
         judged=np.full(len(fix), NONE),
-        limit=np.rint(limit[chosen] * 1000.0).astype(np.int64),
-        end=ended,
+        limit=np.rint(np.where(limited, limit, 0.0) * 1000.0).astype(np.int64),
+        end=np.where(ended == NONE, time, ended),
         measure=np.zeros(len(fix)),
-        bound=limit[chosen],
+        bound=limit,
         place=place,
         route=np.full(len(fix), -1, np.int32),
         trip=scene.trip[fix],
         severity=np.where(scene.world.permissions.customer[place], NOTE, WARNING).astype(np.int8),
         lon=scene.lon[fix],
         lat=scene.lat[fix],
+        least=np.ones(len(fix), np.int64),
     )

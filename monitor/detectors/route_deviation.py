@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.detectors.watching import WARNING, told
+from monitor.detectors.watching import WARNING, heard, told
 from monitor.episodes import ENDS, KEEPS, SHOWS, Watch
 from monitor.fixes import F64, I64, Bool
 from monitor.motion import NONE
@@ -25,7 +25,7 @@ UNIT = "m"
 
 def watch(scene: Scene) -> Watch:
     """One condition a trip: beyond all its corridors. Measured in metres off the nearest route."""
-    seen, rules = scene.seen, scene.world.settings.detectors.route_deviation
+    seen = scene.seen
     chosen = told(scene.world.routed[scene.trip[seen.fix]], seen.first)
     fix, trip = seen.fix[chosen], scene.trip[seen.fix[chosen]]
     metres, corridor, route = _nearest(scene, chosen, trip)
@@ -35,7 +35,7 @@ def watch(scene: Scene) -> Watch:
     away[away] = ~_exempt(scene, fix[away], seen.may[chosen][away])
     shows = np.where(away, np.where(share > 1.0, SHOWS, KEEPS), ENDS).astype(np.int8)
     time, none = scene.time[fix], np.full(len(fix), -1, np.int32)
-    return Watch(
+    observed = Watch(
         row=scene.row[fix],
         subject=none,
         time=time,
@@ -54,9 +54,10 @@ def watch(scene: Scene) -> Watch:
         severity=np.full(len(fix), WARNING, np.int8),
         lon=scene.lon[fix],
         lat=scene.lat[fix],
-        least_count=rules.min_fixes,
+        least=scene.limits(fix, lambda limits: limits.route_deviation.min_fixes).astype(np.int64),
         follows=False,
     )
+    return heard(observed, scene)
 
 
 def _nearest(scene: Scene, chosen: I64, trip: np.ndarray) -> tuple[F64, F64, np.ndarray]:

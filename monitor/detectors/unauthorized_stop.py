@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.detectors.watching import CRITICAL, WARNING, told
+from monitor.detectors.watching import CRITICAL, WARNING, heard, told
 from monitor.episodes import ENDS, LAPSES, SHOWS, Watch
 from monitor.fixes import F64, I32, I64
 from monitor.motion import NONE, Movement
@@ -24,6 +24,11 @@ UNIT = "s"
 
 
 def watch(scene: Scene) -> Watch:
+    """One condition a stop; an imprecise fix shows nothing, but breaks the silence."""
+    return heard(observe(scene), scene)
+
+
+def observe(scene: Scene) -> Watch:
     """One condition a stop: standing where it may not. Its limit and the place that set it follow the fixes until it is raised."""
     seen, movement = scene.seen, scene.seen.movement
     chosen = told(movement.stop >= 0, seen.first)
@@ -52,6 +57,7 @@ def watch(scene: Scene) -> Watch:
         severity=np.where(seen.red_zone[chosen], CRITICAL, WARNING).astype(np.int8),
         lon=_centroid(movement.lon, stop),
         lat=_centroid(movement.lat, stop),
+        least=np.ones(len(fix), np.int64),
         centred=True,
     )
 

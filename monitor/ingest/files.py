@@ -59,7 +59,7 @@ def read_fixes(file: Path, fleet: Fleet, chunk: int | None = None, carrier: str 
 
 def _table(file: Path) -> pd.DataFrame:
     try:
-        if file.suffix == ".parquet":
+        if file.suffix.lower() == ".parquet":
             return pd.read_parquet(file)
         return pd.read_csv(
             file, usecols=lambda name: name in COLUMNS, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
@@ -84,7 +84,7 @@ def _columns(table: pd.DataFrame, file: str, rejects: list[str]) -> tuple[dict[s
     with np.errstate(invalid="ignore"):
         ms = time.dt.tz_convert(None).to_numpy("datetime64[ms]").view(np.int64)
         refuse((ms < EARLIEST_MS) | (ms >= LATEST_MS), "allowed are the years 1900 to 2199", "time")
-    names = table["vehicle_id"].fillna("").astype(str).to_numpy()
+    names = _texts(table["vehicle_id"]).to_numpy()
     refuse(names == "", "allowed is a vehicle's id", "vehicle_id")
     out: dict[str, npt.NDArray[Any]] = {"vehicle_id": names, "time": time.dt.tz_convert(None).to_numpy("datetime64[ms]")}
     for name in NUMBERS:
@@ -98,19 +98,28 @@ def _columns(table: pd.DataFrame, file: str, rejects: list[str]) -> tuple[dict[s
         if name in table:
             out[name] = _flag(table[name])
     if "alarms" in table:
-        out["alarms"] = np.array([_alarms(text) for text in table["alarms"].fillna("").astype(str)], np.uint32)
+        out["alarms"] = np.array([_alarms(text) for text in _texts(table["alarms"])], np.uint32)
     return out, good
 
 
 def _number(column: pd.Series[Any]) -> tuple[F64, Bool]:
     """Read numbers; empty is NaN, and what is neither is wrong."""
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    blank = column.isna() | (column.astype(str).str.strip() == "") | (column.astype(str).str.lower() == "nan")
-    return np.where(np.isinf(numbers), np.nan, numbers), np.asarray((~np.isfinite(numbers)) & ~blank.to_numpy(bool), bool)
+    wrong = ~np.isfinite(numbers)
+    suspect = np.flatnonzero(wrong)
+    wrong[suspect] = ~_texts(column.iloc[suspect]).str.strip().str.lower().isin(("", "nan")).to_numpy(bool)
+    return np.where(np.isinf(numbers), np.nan, numbers), wrong
+
+
+def _texts(column: pd.Series[Any]) -> pd.Series[str]:
+    """A column as texts, empty where nothing is known; a whole number that came as a float is written without its fraction."""
+    if pd.api.types.is_float_dtype(column.dtype) and (column.dropna() % 1 == 0).all():
+        column = column.astype("Int64")
+    return column.astype(object).where(column.notna(), "").astype(str)
 
 
 def _flag(column: pd.Series[Any]) -> I8:
-    text = column.fillna("").astype(str).str.strip().str.lower()
+    text = _texts(column).str.strip().str.lower()
     return np.where(text.isin(YES), 1, np.where(text.isin(NO), 0, -1)).astype(np.int8)
 
 

@@ -100,8 +100,6 @@ class _Reader:
             self.fault("timezone", settings.timezone, "an IANA time zone such as America/Toronto")
         if motion.high_mps <= motion.low_mps:
             self.fault("motion.high_mps", motion.high_mps, f"a number above motion.low_mps = {motion.low_mps}")
-        if motion.hold_radius_m < motion.radius_m:
-            self.fault("motion.hold_radius_m", motion.hold_radius_m, f"a number from motion.radius_m = {motion.radius_m} up")
 
     def assign(self, table: dict[str, Any], assignment: str) -> None:
         """Put one `KEY=VALUE` into the table; the value is read as TOML where it is, else as text."""

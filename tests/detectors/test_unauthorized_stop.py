@@ -150,11 +150,11 @@ def test_the_red_zone_reaches_as_far_as_the_setting_says(reach: int, severity: s
 
 
 def test_in_a_no_stop_place_in_the_red_zone_the_least_counts() -> None:
-    """With equal limits the place is named, and it is critical."""
+    """The place is named where its limit is the least; in the red zone it is critical whichever is."""
     places = [square("depot", "yard", east=10_000), square("belt", "no_stop")]
     limits = "load.high_value.unauthorized_stop.no_stop_limit={}m", "detectors.unauthorized_stop.red_zone_limit={}m"
     for (belt, red), expected in {
-        (2, 4): (120, "belt", "warning"), (4, 2): (120, None, "critical"), (3, 3): (180, "belt", "critical"),
+        (2, 4): (120, "belt", "critical"), (4, 2): (120, None, "critical"), (3, 3): (180, "belt", "critical"),
     }.items():  # fmt: skip
         said = [limits[0].format(belt), limits[1].format(red)]
         found = the_stop(every(60, "10:00", "10:20"), places=places, trips=[trip(origin="depot", load="high_value")], said=said)
@@ -175,10 +175,11 @@ def test_a_moving_truck_that_falls_silent_is_not_presumed_to_stand() -> None:
     assert watch([*every(60, "10:00", "10:03"), ("10:04", 900, 0, 20)], until=at("12:00")).signals == []
 
 
-def test_a_coarse_fix_neither_shows_nor_breaks_the_silence_of_what_was_seen() -> None:
-    """It is not seen: the stop is presumed from the last precise fix."""
+def test_a_coarse_fix_shows_nothing_but_breaks_the_silence() -> None:
+    """A vehicle that still tells where it is, however roughly, is not presumed to stand."""
     reports = [*every(60, "10:00", "10:03"), ("10:05", 0.0, 0.0, 0.0), ("10:20", 0.0, 0.0, 0.0)]
-    [found] = watch(reports, accuracy=[5, 5, 5, 5, 900, 900], until=at("10:30")).signals
+    assert watch(reports, accuracy=[5, 5, 5, 5, 900, 900], until=at("10:30")).signals == []
+    [found] = watch(reports[:-2], accuracy=[5, 5, 5, 5], until=at("10:30")).signals
     assert (clock(found.at), found.presumed) == ("10:06", True)
 
 
