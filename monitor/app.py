@@ -12,26 +12,27 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from rich.console import Console
 
 from monitor.alerts import handling
-from monitor.alerts.channels import build_channels
+from monitor.alerts.channels import CHANNELS, build_channels
 from monitor.alerts.outbox import deliver_due
 from monitor.alerts.policies import switched_off
 from monitor.clock import Clock
 from monitor.configuration import Configuration
 from monitor.engine import Engine
 from monitor.errors import StoreError
-from monitor.fixes import Fleet
+from monitor.fixes import Fleet, Reject
 from monitor.ingest.broker import BrokerSource
-from monitor.ingest.decode import decode
-from monitor.ingest.delivery import Delivery
+from monitor.ingest.decode import decode, in_parts
+from monitor.ingest.delivery import Delivery, Message
 from monitor.ingest.listener import Listener
 from monitor.signals import Change
 from monitor.store.credentials import Verifier
-from monitor.store.store import Store
+from monitor.store.store import Store, alone
 from monitor.store.transaction import Transaction
 from monitor.warm import warm
 
@@ -41,6 +42,8 @@ TICK_S = 1
 LATE_TICK_S = 10
 """A metronome that has not ticked for this long is started anew: it stops when the clock is put back."""
 RETRY_S = 1.0
+AT_HAND = ("console", "log")
+"""Channels that need nobody else: what is due by them is sent before the program ends."""
 
 
 @dataclass
@@ -62,6 +65,7 @@ class App:
         self.channels = build_channels(self.settings.alerts, screen)
         self.warnings = switched_off(configuration.policies, configuration.contacts, self.channels)
         self.store = Store.open(self.settings.store.url, self.settings.store.busy_timeout)
+        self._alone = alone(self.store.file)
         self.engine = Engine(self.store, configuration.world, Fleet(), self._handle)
         self.source = self._source()
         self._stopping, self._started = threading.Event(), False
@@ -90,7 +94,9 @@ class App:
             return
         self.source.start()
         self._started = True
-        self._metronome.add_job(self._tick, "interval", seconds=TICK_S, id="tick", max_instances=1, coalesce=True)
+        self._every_second(self._tick, "tick")
+        for name in CHANNELS:  # each by itself: one that hangs holds up none of the others
+            self._every_second(partial(self._deliver, name), name)
         self._metronome.start()
 
     def run(self) -> None:
@@ -107,47 +113,66 @@ class App:
 
     def close(self) -> None:
         """Send what is due, save where everything stands, give the database back."""
+        self._stopping.set()
         if self._metronome.running:
             self._metronome.shutdown()
-        self._deliver()
+        for name in AT_HAND:
+            self._deliver(name, last=True)
         self.engine.checkpoint()
         self.store.close()
+        self._alone.close()
 
     def _take(self, delivery: Delivery) -> None:
         """One turn of the loop; while the database is out of reach it is tried again, and nothing is acknowledged."""
+        refused = list(delivery.rejects)
+        for messages in in_parts(delivery.messages):
+            if not self._take_part(messages, refused):
+                return
+            refused = []
+        delivery.acknowledge()
+
+    def _take_part(self, messages: Sequence[Message], refused: Sequence[Reject]) -> bool:
+        """Decode and take some messages; gives False where the program ends before the database can be reached."""
         now = self.clock()
-        fixes, rejects = decode(delivery.messages, now, self.engine.fleet, self.settings.ingest)
+        fixes, rejects = decode(messages, now, self.engine.fleet, self.settings.ingest)
         while True:
             try:
-                taken = self.engine.take(fixes, [*delivery.rejects, *rejects], now)
+                taken = self.engine.take(fixes, [*refused, *rejects], now)
                 break
             except StoreError as error:
                 if self.counts.faults.get("store") != str(error):
                     log.error("%s; trying again, nothing is acknowledged meanwhile", error)
                 self.counts.faults["store"] = str(error)
                 if self._stopping.wait(RETRY_S):
-                    return
+                    return False
         self.counts.faults = dict(taken.faults)
         self.counts.fixes += taken.fixes
-        self.counts.rejects += len(rejects) + len(delivery.rejects)
-        delivery.acknowledge()
+        self.counts.rejects += len(rejects) + len(refused)
+        return True
 
     def _handle(self, transaction: Transaction, changes: Sequence[Change], now: int) -> None:
         handling.process(transaction, changes, now, self.desk)
 
     def _tick(self) -> None:
-        """The metronome: due steps become notices, due notices are sent."""
+        """The metronome: due steps become notices."""
         self._ticked = time.monotonic()
         now = self.clock()
         try:
             with self.store.begin() as transaction:
                 handling.tick(transaction, now, self.desk)
-            self._deliver()
         except StoreError as error:
             log.error("escalation waits: %s", error)
 
-    def _deliver(self) -> None:
-        deliver_due(self.store, self.channels, self.clock, self.settings.alerts)
+    def _deliver(self, channel: str, *, last: bool = False) -> None:
+        """Send what is due by one channel; at the end of the program one last time, where that takes no time."""
+        try:
+            wanted = (lambda: True) if last else (lambda: not self._stopping.is_set())
+            deliver_due(self.store, self.channels, self.clock, self.settings.alerts, [channel], wanted)
+        except StoreError as error:
+            log.error("notices by %s wait: %s", channel, error)
+
+    def _every_second(self, job: Callable[[], None], name: str) -> None:
+        self._metronome.add_job(job, "interval", seconds=TICK_S, id=name, max_instances=1, coalesce=True)
 
     def _watch_metronome(self) -> None:
         if time.monotonic() - self._ticked > LATE_TICK_S:

@@ -20,6 +20,7 @@ FAILED, INTERRUPTED = 2, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit status: 0 done, 1 a check failed, 2 an error, 130 interrupted."""
     options = _parser().parse_args(arguments)
+    os.umask(0o077)  # positions, hashes and tokens are for nobody else to read
     try:
         return int(options.run(options) or 0)
     except ConfigurationError as error:

@@ -72,8 +72,10 @@ class DemoFolder:
         if not self.token_file.exists():
             with store.begin() as transaction:
                 token = credentials.create(transaction, CARRIER, None, self.clock(), by="demo")
-            self.token_file.touch(mode=0o600)
-            self.token_file.write_text(token, encoding="utf-8")
+            beside = self.token_file.with_suffix(".new")
+            beside.touch(mode=0o600)
+            beside.write_text(token, encoding="utf-8")
+            beside.replace(self.token_file)
         return self.token_file.read_text(encoding="utf-8")
 
     def start_fleet(self, geofences: Path, port: int) -> subprocess.Popen[bytes]:

@@ -256,7 +256,8 @@ def normalised(
 
 
 def _filled(column: npt.NDArray[np.float64] | None, n: int) -> npt.NDArray[np.float32]:
-    return np.full(n, np.nan, np.float32) if column is None else column.astype(np.float32)
+    with np.errstate(over="ignore"):  # what is beyond all bounds becomes infinite, and is judged as that
+        return np.full(n, np.nan, np.float32) if column is None else column.astype(np.float32)
 
 
 def _two_decimals(degrees: F64) -> Bool:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from rich.console import Console, RenderableType
 from rich.live import Live
+from rich.text import Text
 
 from monitor import board
 from monitor.alerts import handling
@@ -49,7 +50,7 @@ class LiveBoard:
         try:
             shown = self.read()
         except StoreError as error:
-            return f"[bold red]{error}[/]"
+            return Text(str(error), style="bold red")
         critical = {row.id for row in shown.rows if row.severity == "critical"}
         if critical - self._rung:
             self.console.bell()

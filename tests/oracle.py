@@ -203,9 +203,15 @@ class Watch(Track):
             )  # fmt: skip
 
     def dwell_limit(self, place: OraclePlace, trip: Trip | None) -> int | None:
-        """The place's own, else its kind's; None for no limit."""
+        """What is said for the load class or carrier, else the place's own, else its kind's; None for no limit."""
         of_kind = getattr(self.limits(trip).long_dwell, place.kind, None)
-        return place.max_dwell if place.max_dwell is not None else None if of_kind is None else milliseconds(of_kind)
+        overriding = (
+            self.settings.load.get(trip.load if trip else "standard", {}),
+            self.settings.carrier.get(self.identity.carrier, {}),
+        )
+        if place.max_dwell is not None and not any(place.kind in said.get("long_dwell", {}) for said in overriding):
+            return place.max_dwell
+        return None if of_kind is None else milliseconds(of_kind)
 
     def corridor(self, route: OracleRoute, trip: Trip) -> float:
         """What is said for the load class, else for the carrier, else the route's own, else the general one."""

@@ -21,6 +21,8 @@ from monitor.signals import Signal, timestamp
 
 SEVERITIES = ("note", "warning", "critical")
 FOREVER = 2**62
+LONGEST_WORDS = 500
+"""Characters of a name or a reason."""
 MACHINE = "monitor"
 
 
@@ -192,7 +194,8 @@ def resolve(incident: Incident, by: str, outcome: str, why: str, now: int) -> In
         raise MonitorError(f"incident {incident.id} is already resolved, {_by_at(incident.resolved_by, incident.resolved_at)}")
     if outcome not in list(Outcome):
         raise MonitorError(f"outcome {outcome!r}: allowed is {', '.join(Outcome)}")
-    if incident.latched and not why.strip():
+    reason = _printable(why, "the reason")
+    if incident.latched and not reason:
         raise MonitorError(f"incident {incident.id} is a {incident.severity}: resolving it takes a reason")
     after = dataclasses.replace(
         incident,
@@ -200,7 +203,7 @@ def resolve(incident: Incident, by: str, outcome: str, why: str, now: int) -> In
         resolved_by=name,
         resolved_at=now,
         outcome=outcome,
-        why=why.strip(),
+        why=reason,
         version=incident.version + 1,
     )
     said = f"{outcome}, by {name}" + (f": {after.why}" if after.why else "")
@@ -210,7 +213,15 @@ def resolve(incident: Incident, by: str, outcome: str, why: str, now: int) -> In
 def _named(by: str) -> str:
     if not by.strip():
         raise MonitorError("who does this must be named")
-    return by.strip()
+    return _printable(by, "the name")
+
+
+def _printable(said: str, what: str) -> str:
+    """Words as they may be shown on any terminal: bounded, and nothing in them that is not for reading."""
+    text = " ".join(said.split())
+    if not text.isprintable() or len(text) > LONGEST_WORDS:
+        raise MonitorError(f"{what} {text[:40]!a}: allowed are up to {LONGEST_WORDS} printable characters")
+    return text
 
 
 def _by_at(who: str | None, at: int | None) -> str:

@@ -43,13 +43,16 @@ def deliver_due(
     clock: Callable[[], int],
     alerts: Alerts,
     only: Collection[str] | None = None,
+    wanted: Callable[[], bool] = lambda: True,
 ) -> int:
-    """One round: send what is due; returns how many were sent. `channels` are those switched on, by name.
+    """One round: send what is due, while `wanted` says so; returns how many were sent. `channels` are those switched on, by name.
 
     A channel that hangs delays the rounds it is part of: with `only`, each can have rounds of its own, in a thread of its own.
     """
     sent = 0
     for _ in range(MOST_A_ROUND):
+        if not wanted():
+            break
         now = clock()
         with store.read() as transaction:
             if not notices_store.is_due(transaction, only, now):

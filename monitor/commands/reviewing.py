@@ -18,6 +18,7 @@ from monitor.replay import replay as run_replay
 from monitor.replay import stop_lines
 from monitor.settings import effective, load_settings
 from monitor.signals import instant, log_lines
+from monitor.store.store import file_of
 
 
 def replay(options: argparse.Namespace) -> None:
@@ -71,6 +72,7 @@ def check(options: argparse.Namespace) -> int:
     try:
         found = load_configuration(options.config, options.set)
         channels = build_channels(found.settings.alerts, Console(quiet=True))
+        file_of(found.settings.store.url)
     except ConfigurationError as error:
         show(*error.faults, f"{len(error.faults)} fault{'s' * (len(error.faults) != 1)}")
         return 1

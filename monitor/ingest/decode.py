@@ -7,7 +7,7 @@ Shapes: N fixes.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +19,12 @@ from monitor.ingest.formats.native import Fix
 from monitor.settings import Ingest, format_duration, milliseconds
 
 GZIP = b"\x1f\x8b"
-LARGEST_BYTES = 16 * 1024 * 1024
+LARGEST_BYTES = 1024 * 1024
+"""A payload unpacked."""
+PART_BYTES = 8 * LARGEST_BYTES
+"""Payload judged in one transaction, a packed one counted as large as it may be."""
+REASONS = 5
+"""Faults of one message that are told in full."""
 
 
 class Decoded(NamedTuple):
@@ -34,22 +39,39 @@ def decode(messages: Sequence[Message], now: int, fleet: Fleet, settings: Ingest
     rows: list[tuple[float | int | None, ...]] = []
     rejects: list[Reject] = []
     native, latest = FORMATS["native"], min(now + milliseconds(settings.future), LATEST_MS - 1)
-    codes = fleet.codes
     for message in messages:
-        code = codes.get((message.carrier, message.vehicle))
-        if code is None:
-            code = fleet.code(VehicleId(message.carrier, message.vehicle))
+        code, faults = -1, []
         for fix in _read(native, message.payload, settings.max_fixes_per_message):
             if isinstance(fix, str):
-                rejects.append(Reject(message.carrier, message.vehicle, message.topic, fix, message.payload))
+                faults.append(fix)
                 continue
             ms = round(fix.time.timestamp() * 1e6) // 1000
             if not EARLIEST_MS <= ms <= latest:
-                fault = _untimely(ms, now, settings)
-                rejects.append(Reject(message.carrier, message.vehicle, message.topic, fault, message.payload))
+                faults.append(_untimely(ms, now, settings))
                 continue
+            if code < 0:
+                code = fleet.code(VehicleId(message.carrier, message.vehicle))
             rows.append((code, ms, fix.lon, fix.lat, fix.speed_mps, fix.heading_deg, fix.accuracy_m, *_flags(fix)))
+        if faults:
+            more = [f"and {len(faults) - REASONS} more"] if len(faults) > REASONS else []
+            reason = "; ".join([*faults[:REASONS], *more])
+            rejects.append(Reject(message.carrier, message.vehicle, message.topic, reason, message.payload))
     return Decoded(_batch(fleet, rows), rejects)
+
+
+def in_parts(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
+    """Cut messages into parts that bounded memory can judge; none of them is an empty part."""
+    if not messages:
+        yield messages
+    begin, size = 0, 0
+    for end, message in enumerate(messages):
+        weight = LARGEST_BYTES if message.payload[:2] == GZIP else len(message.payload)
+        if end > begin and size + weight > PART_BYTES:
+            yield messages[begin:end]
+            begin, size = end, 0
+        size += weight
+    if begin < len(messages):
+        yield messages[begin:]
 
 
 def _untimely(ms: int, now: int, settings: Ingest) -> str:
@@ -74,6 +96,8 @@ def _unzipped(payload: bytes) -> bytes:
     out = reader.decompress(payload, LARGEST_BYTES)
     if reader.unconsumed_tail:
         raise ValueError(f"more than {LARGEST_BYTES} bytes when unpacked")
+    if not reader.eof or reader.unused_data:
+        raise ValueError("it ends too early" if not reader.eof else "something follows its end")
     return out
 
 

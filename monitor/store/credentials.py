@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from sqlalchemy import func, insert, select, update
 
-from monitor.errors import MonitorError
+from monitor.errors import MonitorError, ServiceError
 from monitor.fixes import NAME, Identity
 from monitor.store.schema import credential
 from monitor.store.store import Store
@@ -34,6 +34,8 @@ COST = {"n": 2**14, "r": 8, "p": 1}
 """scrypt: 16 MB and some 40 ms a password."""
 REMEMBERED = 10_000
 """Results of scrypt that are kept for clients that reconnect."""
+SCRYPTS_A_SECOND = 8
+"""Passwords not seen before that are looked at; tokens are not counted."""
 FRESH_SECONDS = 1.0
 """A credential counts, or is revoked, within this of its commit."""
 
@@ -150,6 +152,7 @@ class Verifier:
         self._key = secrets.token_bytes(32)
         self._absent = scrypt_record(b"", secrets.token_bytes(16))
         self._results: dict[bytes, bool] = {}
+        self._spent: list[float] = []
 
     def authenticate(self, username: str, password: bytes) -> Identity | None:
         """Give the identity of a user name and a secret; None, whatever is wrong with them.
@@ -158,6 +161,8 @@ class Verifier:
         ------
         StoreError
             If the credentials cannot be read.
+        ServiceError
+            If more unknown passwords are tried than there is time for.
         """
         known = self._fresh()
         carrier, slash, vehicle = username.partition("/")
@@ -189,12 +194,23 @@ class Verifier:
         asked = hmac.digest(self._key, f"{subject}{record}".encode() + password, "sha256")
         agrees = self._results.get(asked)
         if agrees is None:
+            self._spend()
             agrees = hmac.compare_digest(scrypt_record(password, bytes.fromhex(record.split("$")[4])), record)
             with self._lock:
                 if len(self._results) >= REMEMBERED:
                     self._results.pop(next(iter(self._results)))
-                self._results[asked] = agrees
+                if agrees:  # what strangers guess pushes nobody out
+                    self._results[asked] = agrees
         return agrees
+
+    def _spend(self) -> None:
+        """Take one of the few computations of a second; guessing costs the guesser its turn, not everybody else theirs."""
+        now = self._seconds()
+        with self._lock:
+            self._spent = [at for at in self._spent if now - at < 1.0]
+            if len(self._spent) >= SCRYPTS_A_SECOND:
+                raise ServiceError("too many passwords are being tried; try again")
+            self._spent.append(now)
 
     def _fresh(self) -> _Known:
         with self._lock:

@@ -8,12 +8,13 @@ those of other processes wait in the database for `busy_timeout`.
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -231,3 +232,20 @@ def _set_write_ahead(engine: Engine) -> None:
         cursor.fetchall()  # the mode changes only once the answer is read
     finally:
         connection.close()
+
+
+def alone(file: Path) -> IO[str]:
+    """Make sure that no other monitor runs on a database, until what is given back is closed or the program ends, however it ends.
+
+    Raises
+    ------
+    StoreError
+        If one does.
+    """
+    lock = file.with_name(file.name + ".lock").open("w", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise StoreError(f"{file}: another monitor runs on this database; end that one, or name another in store.url") from None
+    return lock

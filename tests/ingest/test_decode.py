@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.fixes import COLUMNS, Alarm, FixBatch, Fleet, Quality, VehicleId
-from monitor.ingest.decode import Decoded, decode
+from monitor.ingest.decode import Decoded, decode, in_parts
 from monitor.ingest.delivery import Message
 from monitor.settings import Ingest, load_settings
 from monitor.signals import instant
@@ -201,7 +201,7 @@ def test_five_minutes_ahead_are_taken_and_not_a_millisecond_more() -> None:
         (b"[" * 100_000, "Expected object, got array"),
         (told(GOOD, time="2026-03-01T06:05:01Z"), "time is 301 s ahead of the clock; allowed are 5m"),
         (b"\x1f\x8bxx", "not readable as gzip: "),
-        (gzip.compress(told(GOOD))[:20], "Input data was truncated"),
+        (gzip.compress(told(GOOD))[:20], "not readable as gzip: it ends too early"),
         (gzip.compress(b"no"), "Input data was truncated"),
     ],
     ids=lambda value: value[:48] if isinstance(value, str) else "",
@@ -228,8 +228,8 @@ def test_ten_megabytes_of_nothing_are_refused() -> None:
 
 
 def test_a_gzip_bomb_is_refused_before_it_goes_off() -> None:
-    """A few kilobytes that unpack to more than 16 MB."""
-    assert reason(gzip.compress(bytes(17 * 1024 * 1024))) == "not readable as gzip: more than 16777216 bytes when unpacked"
+    """A few kilobytes that unpack to more than 1 MB."""
+    assert reason(gzip.compress(bytes(17 * 1024 * 1024))) == "not readable as gzip: more than 1048576 bytes when unpacked"
 
 
 def test_too_many_fixes_in_one_message_are_refused_whole() -> None:
@@ -244,9 +244,25 @@ def test_one_bad_fix_of_an_array_costs_only_itself() -> None:
     decoded = said(told([GOOD, GOOD | {"lat": 91}, 7, GOOD | {"time": "2026-03-01T05:00:00Z"}]))
     assert len(decoded.fixes) == 2
     assert [reject.reason for reject in decoded.rejects] == [
-        "fix 1: Expected float <= 90.0 - at $.lat",
-        "fix 2: Expected object, got int",
+        "fix 1: Expected float <= 90.0 - at $.lat; fix 2: Expected object, got int"
     ]
+
+
+def test_a_message_is_kept_once_however_much_is_wrong_with_it() -> None:
+    """Five reasons in full, the others counted: what is refused must not fill the disk."""
+    [reject] = said(told([7] * 9000)).rejects
+    assert reject.reason.startswith("fix 0: Expected object, got int; fix 1: ")
+    assert reject.reason.endswith("; and 8995 more")
+
+
+def test_messages_are_judged_in_parts_that_memory_can_hold() -> None:
+    """A packed one counts as large as it may be; none is left out and their order stays."""
+    packed, plain = gzip.compress(b"{}"), b"x" * 1000
+    messages = [Message("north", "T-1", f"{n}", packed if n % 2 else plain) for n in range(40)]
+    parts = list(in_parts(messages))
+    assert [message for part in parts for message in part] == messages
+    assert [sum(message.payload is packed for message in part) for part in parts][:2] == [7, 7]
+    assert list(in_parts([])) == [[]]
 
 
 def test_half_a_position_in_an_array_with_another_fault_is_refused_too() -> None:
@@ -254,8 +270,7 @@ def test_half_a_position_in_an_array_with_another_fault_is_refused_too() -> None
     decoded = said(told([{"time": GOOD["time"], "lat": 43.5}, 7]))
     assert len(decoded.fixes) == 0
     assert [reject.reason for reject in decoded.rejects] == [
-        "lat and lon: allowed are both or neither",
-        "fix 1: Expected object, got int",
+        "lat and lon: allowed are both or neither; fix 1: Expected object, got int"
     ]
 
 

@@ -216,3 +216,24 @@ def test_a_time_that_no_calendar_can_show_is_refused(time: str, tmp_path: Path) 
     """In Toronto the first instant of the year 1 lies in the year 0; and after 9999 comes nothing."""
     [why] = rejects(tmp_path, f"T-1,{time},-79.3,43.6,")
     assert why.startswith(f"3: time = '{time}': ")
+
+
+def test_typed_columns_of_parquet_are_read_like_those_of_csv(tmp_path: Path) -> None:
+    """Nulls are unknown in columns of any type; whole numbers stay whole as ids."""
+    table = pd.DataFrame(
+        {
+            "vehicle_id": pd.array([7, 7, None], "Int64"),
+            "time": pd.to_datetime(["2026-03-01T06:00:00Z", "2026-03-01T06:01:00Z", "2026-03-01T06:02:00Z"]),
+            "lon": [-79.31, -79.31, -79.31],
+            "lat": [43.61, 43.61, 43.61],
+            "ignition": pd.array([True, None, None], "boolean"),
+            "door": pd.array([0, None, 1], "Int8"),
+        }
+    )
+    for name, changed in (("nullable.parquet", table), ("floats.parquet", table.astype({"vehicle_id": "float64"}))):
+        changed.to_parquet(tmp_path / name)
+        fleet = Fleet()
+        read = read_fixes(tmp_path / name, fleet)
+        assert [identity.vehicle for identity in fleet.ids] == ["7"]
+        assert (read.fixes[0].ignition.tolist(), read.fixes[0].door.tolist()) == ([1, -1], [0, -1])
+        assert len(read.rejects) == 1

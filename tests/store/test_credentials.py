@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from monitor.errors import MonitorError
+from monitor.errors import MonitorError, ServiceError
 from monitor.fixes import Identity
 from monitor.store import credentials
 from monitor.store.credentials import Verifier, create, listed, revoke, set_password
@@ -182,3 +182,17 @@ def test_a_wrong_password_takes_the_same_work_whether_the_name_exists_or_not(
 @given(st.text(max_size=20), st.binary(max_size=60))
 def test_whatever_is_presented_gets_an_answer(store: Store, name: str, secret: bytes) -> None:
     assert Verifier(store).authenticate(name, secret) is None
+
+
+def test_guessing_passwords_costs_the_guesser_his_turn_not_everybody_elses(store: Store) -> None:
+    """Only so many unknown passwords are looked at a second; tokens and known passwords go on."""
+    with store.begin() as transaction:
+        token = create(transaction, "north", None, 0)
+        set_password(transaction, "south", None, "correct horse battery", 0)
+    verifier = Verifier(store, lambda: 100.0)
+    assert verifier.authenticate("south", b"correct horse battery") == Identity("south", None)
+    guesses = (verifier.authenticate("south", f"guess number {number}".encode()) for number in range(100))
+    with pytest.raises(ServiceError, match="too many passwords"):
+        list(guesses)
+    assert verifier.authenticate("south", b"correct horse battery") == Identity("south", None)
+    assert verifier.authenticate("north", token.encode()) == Identity("north", None)

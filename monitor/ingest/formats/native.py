@@ -18,6 +18,9 @@ from msgspec import Meta
 
 NAME = "native"
 
+MOST_APART = 10_000
+"""Fixes of a faulty array that are judged one by one."""
+
 Degrees = Annotated[float, Meta(ge=-180, le=180)]
 
 
@@ -64,6 +67,8 @@ def _apart(payload: bytes, error: Exception) -> list[Fix | str]:
         parts = _MANY.decode(payload)
     except FAULTS:
         return [reason(error)]
+    if len(parts) > MOST_APART:
+        return [f"{reason(error)}; {len(parts)} fixes are too many to look at one by one, allowed are {MOST_APART}"]
     return list(_each(parts))
 
 
