@@ -20,21 +20,22 @@ from monitor.settings import load_settings
 from monitor.trips import Trip, Trips
 from monitor.world import World
 
-PLACES, ROUTES, VERTICES = 1000, 200, 200
+PLACES, ROUTES, VERTICES = 1000, 200, 1000
 VEHICLES, EACH, EVERY_MS, TURNS = 500, 1000, 30_000, 5
 START_MS = 1_772_323_200_000
+ROAD_M = 460_000.0
 KINDS = ("customer", "yard", "rest_area", "fuel", "no_stop", "port_of_entry")
 
 
-def lines(rng: np.random.Generator) -> F64:
-    """(ROUTES, VERTICES, 2) degrees: winding roads of some 500 km."""
-    turn = np.cumsum(rng.normal(0.0, 0.15, (ROUTES, VERTICES)), axis=1) + rng.uniform(0, 2 * np.pi, (ROUTES, 1))
-    pace = np.stack([np.cos(turn) * 0.03, np.sin(turn) * 0.022], axis=2)
-    begin = rng.uniform((-80.0, 44.0), (-72.0, 48.0), (ROUTES, 2))
+def lines(rng: np.random.Generator, routes: int = ROUTES, vertices: int = VERTICES) -> F64:
+    """(routes, vertices, 2) degrees: winding roads of some 460 km."""
+    turn = np.cumsum(rng.normal(0.0, 2.0 / vertices**0.5, (routes, vertices)), axis=1) + rng.uniform(0, 2 * np.pi, (routes, 1))
+    pace = np.stack([np.cos(turn) * 6.0, np.sin(turn) * 4.4], axis=2) / vertices
+    begin = rng.uniform((-80.0, 44.0), (-72.0, 48.0), (routes, 2))
     return np.asarray(begin[:, None] + np.cumsum(pace, axis=1))
 
 
-def world(rng: np.random.Generator, routes: F64) -> World:
+def world(rng: np.random.Generator, routes: F64, vehicles: int = VEHICLES) -> World:
     """Places beside the roads, and a trip for every vehicle."""
     spots = routes[rng.integers(0, ROUTES, PLACES), rng.integers(0, VERTICES, PLACES)] + rng.normal(0, 0.003, (PLACES, 2))
     features = [
@@ -53,25 +54,25 @@ def world(rng: np.random.Generator, routes: F64) -> World:
         }
         for n, line in enumerate(routes.tolist())
     ]
-    end = START_MS + 10 * EACH * EVERY_MS
-    trips = Trips(Trip(f"t{v}", "acme", f"truck-{v}", (f"r{v % ROUTES}",), START_MS, end) for v in range(VEHICLES))
+    end = START_MS + 100 * EACH * EVERY_MS
+    trips = Trips(Trip(f"t{v}", "acme", f"truck-{v}", (f"r{v % ROUTES}",), START_MS, end) for v in range(vehicles))
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "all.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
         settings = load_settings(None, [])
         return World(settings, load_geofences(Path(folder), settings.timezone), trips)
 
 
-def history(rng: np.random.Generator, routes: F64, fleet: Fleet) -> FixBatch:
+def history(rng: np.random.Generator, routes: F64, fleet: Fleet, vehicles: int = VEHICLES, each: int = EACH) -> FixBatch:
     """Vehicles that drive their roads at 20 m/s, and stand for a fifth of the time."""
-    code = np.array([fleet.code(VehicleId("acme", f"truck-{v}")) for v in range(VEHICLES)], np.int32)
-    drives = np.repeat(rng.random((VEHICLES, EACH // 50)) > 0.2, 50, axis=1)
-    along = np.cumsum(np.where(drives, 20.0 * EVERY_MS / 1000.0, 0.0), axis=1) / 2300.0 % (VERTICES - 1)
+    code = np.array([fleet.code(VehicleId("acme", f"truck-{v}")) for v in range(vehicles)], np.int32)
+    drives = np.repeat(rng.random((vehicles, each // 50)) > 0.2, 50, axis=1)
+    along = np.cumsum(np.where(drives, 20.0 * EVERY_MS / 1000.0, 0.0), axis=1) / (ROAD_M / VERTICES) % (VERTICES - 1)
     segment, share = along.astype(np.int64), (along % 1.0)[..., None]
-    road = np.arange(VEHICLES)[:, None] % ROUTES
-    where = routes[road, segment] * (1 - share) + routes[road, segment + 1] * share + rng.normal(0, 5e-5, (VEHICLES, EACH, 2))
-    time = (START_MS + np.tile(np.arange(EACH) * EVERY_MS, VEHICLES)).astype("datetime64[ms]")
+    road = np.arange(vehicles)[:, None] % ROUTES
+    where = routes[road, segment] * (1 - share) + routes[road, segment + 1] * share + rng.normal(0, 5e-5, (vehicles, each, 2))
+    time = (START_MS + np.tile(np.arange(each) * EVERY_MS, vehicles)).astype("datetime64[ms]")
     speed = np.where(drives, 20.0, 0.1).ravel()
-    return normalised(fleet, np.repeat(code, EACH), time, where[..., 0].ravel(), where[..., 1].ravel(), speed=speed)
+    return normalised(fleet, np.repeat(code, each), time, where[..., 0].ravel(), where[..., 1].ravel(), speed=speed)
 
 
 def whole(fixes: FixBatch, fleet: Fleet, there: World) -> Outcome:

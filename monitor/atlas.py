@@ -1,36 +1,42 @@
 """The atlas: which places a fix lies in or near, and how far it is off a line.
 
 A grid of cells finds the few places that may matter to a fix: each place is entered in the cells it touches or comes within
-`NEAR_M` of, at the level of cell size that suits its extent, with a mark where it covers the cell whole. Only in the cells of its
-edge is the exact test made: even-odd over all rings (holes count; the boundary belongs to the place), and metres to the nearest
-edge. Edges of places are straight in longitude and latitude, as GeoJSON says; routes are geodesics, densified to 5 km.
+`NEAR_M` of, large ones within it and small ones along its edge, with a mark where it covers the cell whole. Only in the cells of
+its edge is the exact test made: even-odd over all rings (holes count; the boundary belongs to the place), and metres to the nearest
+edge; `lines` says how that is done without a look at every edge. Edges of places are straight in longitude and latitude, as GeoJSON
+says; routes are geodesics, densified to 5 km.
 Shapes: N fixes, P places, E edges, M (fix, place) pairs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyproj
 import shapely
 from shapely.geometry import MultiPolygon, Polygon
 
 from monitor.compiled import kernel
-from monitor.fixes import F64, I32, I64
-from monitor.geodesy import distance_m, metres_per_degree, nearest_on_segment
+from monitor.fixes import F64, I32, I64, Bool
+from monitor.geodesy import metres_per_degree
+from monitor.lines import FAN, Lines, box2, crosses, lay, measure, to_segment
 from monitor.places import Geofences, Place, Route
 
 NEAR_M = 200.0
 """A place matters to fixes inside it and up to this far outside."""
 ON_EDGE_M = 0.001
-CELL_DEG = (0.01, 0.04, 0.16, 0.64, 2.56, 10.24)
-CELLS_A_PLACE = 1024
+CELL_DEG = 0.01
+LEVELS = 6
+"""A cell of one level is 4 by 4 of the level below, of which the lowest has cells of `CELL_DEG`."""
+QUARTERS = np.indices((4, 4)).reshape(2, 16)
+"""Column and row of the 16 cells within one of the next level."""
+FIRST_CELLS = 36
+CELLS_A_PLACE = 2048
+"""About as many cells as a place may be entered in at one level."""
 DENSE_M = 5000.0
-BLOCK = 16
 
 WGS84 = pyproj.Geod(ellps="WGS84")
 
@@ -43,30 +49,20 @@ class Pairs(NamedTuple):
     outside_m: F64
 
 
-class Lines(NamedTuple):
-    """Several lines of segments: line l has the segments `start[l]` to `start[l + 1]`, boxed in blocks of `BLOCK`."""
-
-    start: I64
-    segment: F64
-    """(E, 4) lon, lat, lon, lat."""
-    block: I64
-    """(L + 1,) the blocks of each line."""
-    box: F64
-    """(B, 4) west, south, east, north of a block."""
-
-
 class Grid(NamedTuple):
-    """Cells to candidate places, in an open-addressing hash table."""
+    """Cells to candidate places, in an open-addressing hash table. With a cell, those it lies in are there too."""
 
-    level: I64
-    """The levels of cell size in use."""
+    top: int
+    """The highest level in use."""
     key: I64
     """(H,) the cell, -1 for a free slot."""
     begin: I64
     end: I64
     """(H,) its candidates."""
+    deeper: Bool
+    """(H,) whether there are cells within it."""
     place: I32
-    whole: npt.NDArray[np.bool_]
+    whole: Bool
     """Candidates: which place, and whether it covers the whole cell."""
 
 
@@ -79,9 +75,9 @@ class Atlas:
         self.version = geofences.version
         self.place_code = {place.id: code for code, place in enumerate(self.places)}
         self.route_code = {route.id: code for code, route in enumerate(self.routes)}
-        self.edges = _lines([_rings(place.geometry) for place in self.places])
+        self.edges = lay([_rings(place.geometry) for place in self.places])
         self.grid = _grid(self.places)
-        self.segments = _lines([_geodesic(route.line) for route in self.routes])
+        self.segments = lay([_geodesic(route.line) for route in self.routes])
 
     def locate(self, lon: F64, lat: F64) -> Pairs:
         """Find the places that N positions (degrees) lie in or within `NEAR_M` of."""
@@ -92,7 +88,7 @@ class Atlas:
     def distance_m(self, place: int, lon: F64, lat: F64) -> F64:
         """(N,) geodesic metres from positions to a place's edge, 0 inside it."""
         inside = shapely.intersects_xy(self.places[place].geometry, lon, lat)
-        away, _ = _off_lines(lon, lat, np.zeros(len(lon), np.int64), np.array([0, 1]), np.array([place]), self.edges)
+        away, _ = measure(lon, lat, np.zeros(len(lon), np.int64), np.array([0, 1]), np.array([place]), self.edges)
         return np.where(inside, 0.0, away[:, 0])
 
 
@@ -113,58 +109,63 @@ def _geodesic(line: Sequence[tuple[float, float]]) -> F64:
     return np.hstack([array[:-1], array[1:]])
 
 
-def _lines(parts: Sequence[F64]) -> Lines:
-    """Lay several lines end to end, with the boxes of their blocks."""
-    segment = np.concatenate(parts) if parts else np.empty((0, 4))
-    start = np.cumsum([0, *map(len, parts)]).astype(np.int64)
-    boxes, block = [], [0]
-    for part in parts:
-        for begin in range(0, len(part), BLOCK):
-            ends = part[begin : begin + BLOCK].reshape(-1, 2)
-            boxes.append(np.concatenate([ends.min(axis=0), ends.max(axis=0)]))
-        block.append(len(boxes))
-    return Lines(start, segment, np.array(block, np.int64), np.array(boxes).reshape(-1, 4))
-
-
 def _cells(place: Place) -> Iterable[tuple[int, int, int, bool]]:
-    """The cells that a place touches or comes near: level, column, row, and whether it covers the cell."""
+    """The cells that a place touches or comes near: level, column, row, and whether it covers the cell.
+
+    A few large ones first; those of its edge are then cut in 16, for as long as that gives not too many.
+    """
     west, south, east, north = place.geometry.bounds
     scale = metres_per_degree(min(85.0, max(abs(south), abs(north))))
     margin_lon, margin_lat = 1.05 * NEAR_M / scale[0], 1.05 * NEAR_M / scale[1]
-    corners = (west - margin_lon, south - margin_lat, east + margin_lon, north + margin_lat)
-    for level, size in enumerate(CELL_DEG):
-        column, row, last_column, last_row = (int(np.floor(value / size)) for value in corners)
-        if (last_column - column + 1) * (last_row - row + 1) <= CELLS_A_PLACE or level == len(CELL_DEG) - 1:
+    level, column, row = _covering(west - margin_lon, south - margin_lat, east + margin_lon, north + margin_lat)
+    shapely.prepare(place.geometry)
+    found: list[tuple[int, int, int, bool]] = []
+    while True:
+        size = CELL_DEG * 4**level
+        boxes = shapely.box(column * size, row * size, (column + 1) * size, (row + 1) * size)
+        near = shapely.dwithin(place.geometry, boxes, max(margin_lon, margin_lat))
+        column, row, whole = column[near], row[near], shapely.contains_properly(place.geometry, boxes[near])
+        last = level == 0 or 16 * np.count_nonzero(~whole) > CELLS_A_PLACE
+        told = np.ones(len(whole), bool) if last else whole
+        found += zip(repeat(level), column[told].tolist(), row[told].tolist(), whole[told].tolist(), strict=False)
+        if last:
+            return found
+        level -= 1
+        column, row = (np.add.outer(4 * of[~whole], part).ravel() for of, part in zip((column, row), QUARTERS, strict=True))
+
+
+def _covering(west: float, south: float, east: float, north: float) -> tuple[int, I64, I64]:
+    """The columns and rows of the cells that cover a box, at the lowest level at which they are few."""
+    for level in range(LEVELS):
+        column, row, last_column, last_row = (int(np.floor(v / (CELL_DEG * 4**level))) for v in (west, south, east, north))
+        if (last_column - column + 1) * (last_row - row + 1) <= FIRST_CELLS:
             break
     columns, rows = np.meshgrid(np.arange(column, last_column + 1), np.arange(row, last_row + 1))
-    x, y = columns.ravel(), rows.ravel()
-    boxes = shapely.box(x * size, y * size, (x + 1) * size, (y + 1) * size)
-    shapely.prepare(place.geometry)
-    near = shapely.dwithin(place.geometry, boxes, max(margin_lon, margin_lat))
-    whole = shapely.contains_properly(place.geometry, boxes)
-    return [(level, int(i), int(j), bool(w)) for i, j, w in zip(x[near], y[near], whole[near], strict=True)]
+    return level, columns.ravel(), rows.ravel()
 
 
 def _grid(places: Sequence[Place]) -> Grid:
     """Enter every place in its cells."""
     entries: dict[int, list[tuple[int, bool]]] = {}
-    levels: set[int] = set()
+    deeper: set[int] = set()
     for code, place in enumerate(places):
         for level, column, row, whole in _cells(place):
-            levels.add(level)
             entries.setdefault(_key(level, column, row), []).append((code, whole))
-    slots = 1 << max(4, (2 * len(entries)).bit_length())
+            for up in range(1, LEVELS - level):
+                deeper.add(_key(level + up, column >> 2 * up, row >> 2 * up))
+    top = max((cell >> 56 for cell in entries), default=0)
+    cells = sorted(entries.keys() | {cell for cell in deeper if cell >> 56 <= top})
+    slots = 1 << max(4, (2 * len(cells)).bit_length())
     key, begin, end = np.full(slots, -1, np.int64), np.zeros(slots, np.int64), np.zeros(slots, np.int64)
     candidates: list[tuple[int, bool]] = []
-    for cell, found in entries.items():
-        slot = _slot(cell, slots)
-        while key[slot] >= 0:
-            slot = (slot + 1) & (slots - 1)
+    for cell in cells:
+        slot = _slot(cell, key)
         key[slot], begin[slot] = cell, len(candidates)
-        candidates += found
+        candidates += entries.get(cell, ())
         end[slot] = len(candidates)
     place_of = np.array([code for code, _ in candidates], np.int32)
-    return Grid(np.array(sorted(levels), np.int64), key, begin, end, place_of, np.array([w for _, w in candidates], np.bool_))
+    whole_of = np.array([whole for _, whole in candidates], np.bool_)
+    return Grid(top, key, begin, end, np.array([int(cell) in deeper for cell in key]), place_of, whole_of)
 
 
 @kernel
@@ -173,24 +174,27 @@ def _key(level: int, column: int, row: int) -> int:
 
 
 @kernel
-def _slot(cell: int, slots: int) -> int:
+def _slot(cell: int, key: I64) -> int:
+    """Where a cell stands in a table, or the free slot where it would."""
     mixed = (cell ^ (cell >> 29)) * 0x2545F491_4F6CDD1D & 0x7FFFFFFFFFFFFFFF
-    return (mixed ^ (mixed >> 32)) & (slots - 1)
+    slot = (mixed ^ (mixed >> 32)) & (len(key) - 1)
+    while key[slot] >= 0 and key[slot] != cell:
+        slot = (slot + 1) & (len(key) - 1)
+    return int(slot)
 
 
 @kernel
 def _locate(lon: F64, lat: F64, grid: Grid, edges: Lines) -> tuple[I64, I32, F64]:
+    """Go down the levels for each fix, from the highest, for as long as there are cells within the cell it is in."""
     fix, place, outside = np.empty(len(lon) + 16, np.int64), np.empty(len(lon) + 16, np.int32), np.empty(len(lon) + 16)
-    found, mask = 0, len(grid.key) - 1
+    found, cells, slots = 0, np.full(LEVELS, -1), np.zeros(LEVELS, np.int64)  # the cells of the fix before, and their slots
     for i in range(len(lon)):
-        for level in grid.level:
-            size = CELL_DEG[level]
-            cell = _key(level, int(np.floor(lon[i] / size)), int(np.floor(lat[i] / size)))
-            slot = _slot(cell, len(grid.key))
-            while grid.key[slot] >= 0 and grid.key[slot] != cell:
-                slot = (slot + 1) & mask
-            if grid.key[slot] < 0:
-                continue
+        column, row = int(np.floor(lon[i] / CELL_DEG)), int(np.floor(lat[i] / CELL_DEG))
+        for level in range(grid.top, -1, -1):
+            cell = _key(level, column >> 2 * level, row >> 2 * level)
+            if cell != cells[level]:
+                cells[level], slots[level] = cell, _slot(cell, grid.key)
+            slot = slots[level]
             for j in range(grid.begin[slot], grid.end[slot]):
                 code = grid.place[j]
                 away = 0.0 if grid.whole[j] else _outside_m(lon[i], lat[i], code, edges)
@@ -199,6 +203,8 @@ def _locate(lon: F64, lat: F64, grid: Grid, edges: Lines) -> tuple[I64, I32, F64
                         fix, place, outside = _longer(fix), _longer(place), _longer(outside)
                     fix[found], place[found], outside[found] = i, code, away
                     found += 1
+            if not grid.deeper[slot]:
+                break
     return fix[:found].copy(), place[:found].copy(), outside[:found].copy()
 
 
@@ -211,15 +217,26 @@ def _longer(values):  # type: ignore[no-untyped-def]
 
 @kernel
 def _outside_m(lon: float, lat: float, place: int, edges: Lines) -> float:
-    """Metres outside a place: 0 inside or on its edge; more than `NEAR_M` where it is not near."""
+    """Metres outside a place: 0 inside or on its edge; more than `NEAR_M` where it is not near.
+
+    Only boxes are looked into that may hold the nearest edge, or edges that cross the line from the fix due east.
+    """
     east, north = metres_per_degree(lat)
-    inside, nearest2 = False, 4.0 * NEAR_M * NEAR_M
-    for e in range(edges.start[place], edges.start[place + 1]):
-        x1, y1, x2, y2 = edges.segment[e]
-        if (y1 > lat) != (y2 > lat) and lon < (x2 - x1) * (lat - y1) / (y2 - y1) + x1:
-            inside = not inside
-        dx, dy = nearest_on_segment(lon, lat, x1, y1, x2, y2, east, north)
-        nearest2 = min(nearest2, dx * dx + dy * dy)
+    inside, nearest2 = False, 1.1 * NEAR_M * NEAR_M  # an edge further away than that need not be found
+    box, end = edges.root[place], edges.start[place + 1]
+    while box < edges.root[place + 1]:
+        crossed = edges.box[box, 1] <= lat and lat < edges.box[box, 3] and lon <= edges.box[box, 2]
+        if not crossed and box2(lon, lat, box, east, north, edges.box) >= nearest2:
+            box = edges.after[box]
+            continue
+        inner = edges.within[box]
+        if inner < 0:
+            for e in range(-1 - inner, min(FAN - 1 - inner, end)):
+                if crosses(lon, lat, e, edges.segment):
+                    inside = not inside
+                dx, dy = to_segment(lon, lat, e, east, north, edges.segment)
+                nearest2 = min(nearest2, dx * dx + dy * dy)
+        box = edges.after[box] if inner < 0 else inner
     return 0.0 if inside or nearest2 <= ON_EDGE_M * ON_EDGE_M else nearest2**0.5
 
 
@@ -227,53 +244,9 @@ class Offsets(NamedTuple):
     """How far N fixes are off the lines of their group, in columns by line."""
 
     metres: F64
-    line: I64
-
-
-@kernel
-def _off_lines(lon: F64, lat: F64, group: I64, group_start: I64, line_of: I64, lines: Lines) -> tuple[F64, I64]:
-    """(N, K) metres from each fix to each line of its group, NaN beyond the group's count; and (N, K) which line, -1 for none.
-
-    Group g (-1: none) has the lines `line_of[group_start[g]:group_start[g + 1]]`; K is the largest count.
-    """
-    most = 0
-    for g in range(len(group_start) - 1):
-        most = max(most, group_start[g + 1] - group_start[g])
-    metres, which = np.full((len(lon), most), np.nan), np.full((len(lon), most), -1)
-    hint = np.zeros(len(lines.block), np.int64)  # the block that was nearest to the fix before: a good first guess
-    for i in range(len(lon)):
-        g = group[i]
-        if g < 0:
-            continue
-        for k in range(group_start[g + 1] - group_start[g]):
-            line = line_of[group_start[g] + k]
-            which[i, k] = line
-            metres[i, k], hint[line] = _off_line(lon[i], lat[i], line, hint[line], lines)
-    return metres, which
-
-
-@kernel
-def _off_line(lon: float, lat: float, line: int, hint: int, lines: Lines) -> tuple[float, int]:
-    """Metres to the nearest point of a line, and the block it lies in."""
-    east, north = metres_per_degree(lat)
-    best2, best_x, best_y, best_block = np.inf, 0.0, 0.0, 0
-    blocks = lines.block[line + 1] - lines.block[line]
-    for turn in range(-1, blocks):
-        b = min(hint, blocks - 1) if turn < 0 else turn
-        west, south, far_east, far_north = lines.box[lines.block[line] + b]
-        away_x = max(0.0, max(west - lon, lon - far_east)) * east
-        away_y = max(0.0, max(south - lat, lat - far_north)) * north
-        if away_x * away_x + away_y * away_y >= best2:
-            continue
-        begin = lines.start[line] + b * BLOCK
-        for e in range(begin, min(begin + BLOCK, lines.start[line + 1])):
-            x1, y1, x2, y2 = lines.segment[e]
-            dx, dy = nearest_on_segment(lon, lat, x1, y1, x2, y2, east, north)
-            if dx * dx + dy * dy < best2:
-                best2, best_x, best_y, best_block = dx * dx + dy * dy, dx, dy, b
-    return distance_m(lon, lat, lon + best_x / east, lat + best_y / north), best_block
+    line: I32
 
 
 def off_lines(atlas: Atlas, lon: F64, lat: F64, group: I64, group_start: I64, route_of: I64) -> Offsets:
-    """(N, K) metres from each fix to each route of its group, and which route; see `_off_lines`."""
-    return Offsets(*_off_lines(lon, lat, group, group_start, route_of, atlas.segments))
+    """(N, K) metres from each fix to each route of its group, and which route; see `measure`."""
+    return Offsets(*measure(lon, lat, group, group_start, route_of, atlas.segments))

@@ -25,6 +25,8 @@ from monitor.settings import Order, milliseconds
 INTERVALS = 5
 ENOUGH = 3
 WINDOW = 5
+DEGREE_M = 112_000.0
+"""No degree is longer."""
 
 ORDER = np.dtype(
     [
@@ -102,30 +104,41 @@ def _run(
             frontier[r] = max(frontier[r], t)
             if not positioned[i] or t == taken:
                 continue
-            taken = t
+            taken, steady = t, False
             if last[r] != NONE:
-                if _dropped(since_jump, r, distance_m(last_lon[r], last_lat[r], lon[i], lat[i]), t - last[r], jump_mps):
+                reach_m = jump_mps * max(1.0, (t - last[r]) / 1000.0)
+                if _dropped(since_jump, r, _apart_m(last_lon[r], last_lat[r], lon[i], lat[i], reach_m), reach_m):
                     continue
                 gapped[r] |= t - last[r] > max(gap_floor, 3 * own)
-                intervals[r, known[r] % INTERVALS] = t - last[r]
+                slot = known[r] % INTERVALS
+                steady = known[r] >= INTERVALS and intervals[r, slot] == t - last[r]  # then the median stays
+                intervals[r, slot] = t - last[r]
                 known[r] += 1
             if precise[i]:
                 gap[n], gapped[r] = gapped[r] != 0, 0
             last[r], last_lon[r], last_lat[r] = t, lon[i], lat[i]
-            own = _own_interval(intervals[r], known[r], first_interval)
+            if not steady:
+                own = _own_interval(intervals[r], known[r], first_interval)
             used[n], allowance[n] = i, max(allowance_floor, 3 * own)
             n += 1
     return used[:n].copy(), allowance[:n].copy(), gap[:n].copy()
 
 
 @kernel
-def _dropped(since_jump: I64, r: int, metres: float, elapsed_ms: int, jump_mps: float) -> bool:
+def _apart_m(lon1: float, lat1: float, lon2: float, lat2: float, reach_m: float) -> float:
+    """Metres between two positions; no more than `reach_m` where their degrees rule out more, which saves the measuring."""
+    at_most = DEGREE_M * (abs(lon2 - lon1) + abs(lat2 - lat1))
+    return at_most if at_most <= reach_m else distance_m(lon1, lat1, lon2, lat2)
+
+
+@kernel
+def _dropped(since_jump: I64, r: int, metres: float, reach_m: float) -> bool:
     """Whether a position is a jump that takes no part; keeps count of the fixes since the last one."""
     if since_jump[r] > 0:
         since_jump[r] += 1
         if since_jump[r] > WINDOW:
             since_jump[r] = 0
-    if metres <= jump_mps * max(1.0, elapsed_ms / 1000.0):
+    if metres <= reach_m:
         return False
     if since_jump[r] > 0:
         since_jump[r] = 0

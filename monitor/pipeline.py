@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -76,8 +77,8 @@ def step(rows: Rows, fixes: FixBatch, horizon: I64, world: World) -> Outcome:
     Neither `rows` nor `fixes` is modified.
     """
     state = rows.state.copy()
-    row = np.searchsorted(rows.code, fixes.vehicle).astype(np.int32)
-    bounds = np.searchsorted(row, np.arange(len(state) + 1)).astype(np.int64)
+    bounds = np.append(np.searchsorted(fixes.vehicle, rows.code), len(fixes)).astype(np.int64)
+    row = np.repeat(np.arange(len(state), dtype=np.int32), np.diff(bounds))
     used = order(
         state["order"],
         bounds,
@@ -93,11 +94,12 @@ def step(rows: Rows, fixes: FixBatch, horizon: I64, world: World) -> Outcome:
     fired = carried["raised"][carried["presumed"]]
     np.maximum.at(state["order"]["frontier"], carried["row"][carried["presumed"]], fired)
     after = replace(rows, state=state, visits=visits, episodes=carried)
-    raised = np.concatenate(
-        [ended[ended["kind"] != STOPS], carried[(carried["at"] != NONE) & (carried["kind"] != STOPS)]], dtype=EPISODE
-    )
-    closed = np.arange(len(raised)) < np.count_nonzero(ended["kind"] != STOPS)
-    signals = [_signal(after, episode, world, closed=bool(over)) for episode, over in zip(raised, closed, strict=True)]
+    raised = carried[carried["at"] != NONE]
+    signals = [
+        _signal(after, e, world, closed=over)
+        for some, over in ((ended, True), (raised, False))
+        for e in _records(some[some["kind"] != STOPS])
+    ]
     return Outcome(after, signals, stops_of(after, ended, world), faults)
 
 
@@ -124,23 +126,28 @@ def stops_of(rows: Rows, ended: npt.NDArray[np.void], world: World) -> list[Stop
     return [
         Stop(
             rows.vehicles[e["row"]],
-            int(e["since"]),
-            int(e["shown"]),
-            float(e["lon"]),
-            float(e["lat"]),
+            e["since"],
+            e["shown"],
+            e["lon"],
+            e["lat"],
             None if e["place"] < 0 else world.atlas.places[e["place"]].id,
-            bool(e["worst"] == 0 and e["bound"] == 0),
-            int(max(e["decided"], e["shown"])),
+            e["worst"] == 0 and e["bound"] == 0,
+            max(e["decided"], e["shown"]),
         )
-        for e in ended[ended["kind"] == STOPS]
+        for e in _records(ended[ended["kind"] == STOPS])
     ]
 
 
-def _signal(rows: Rows, e: np.void, world: World, *, closed: bool) -> Signal:
-    """One raised episode as a signal."""
+def _records(episodes: npt.NDArray[np.void]) -> list[dict[str, Any]]:
+    """Episodes as plain values by name: reading numpy's records field by field takes ten times as long."""
+    return [dict(zip(EPISODE.names or (), record, strict=True)) for record in episodes.tolist()]
+
+
+def _signal(rows: Rows, e: Mapping[str, Any], world: World, *, closed: bool) -> Signal:
+    """One raised episode, its fields by name, as a signal."""
     vehicle, detector = rows.vehicles[e["row"]], DETECTORS[e["kind"]]
-    until = None if e["until"] == NONE else int(e["until"])
-    lasted = (until if until is not None else max(int(e["shown"]), int(e["at"]))) - int(e["since"])
+    until = None if e["until"] == NONE else e["until"]
+    lasted = (until if until is not None else max(e["shown"], e["at"])) - e["since"]
     return Signal(
         kind=detector.KIND,
         carrier=vehicle.carrier,
@@ -148,17 +155,17 @@ def _signal(rows: Rows, e: np.void, world: World, *, closed: bool) -> Signal:
         place=None if e["place"] < 0 else world.atlas.places[e["place"]].id,
         route=None if e["route"] < 0 else world.atlas.routes[e["route"]].id,
         trip=None if e["trip"] < 0 else world.trips.all[e["trip"]].id,
-        since=int(e["since"]),
-        at=int(e["at"]),
+        since=e["since"],
+        at=e["at"],
         until=until,
-        presumed=bool(e["presumed"]),
-        lon=float(e["lon"]),
-        lat=float(e["lat"]),
-        measure=lasted / 1000.0 if detector.UNIT == "s" else float(e["worst"]),
-        limit=float(e["bound"]),
+        presumed=e["presumed"],
+        lon=e["lon"],
+        lat=e["lat"],
+        measure=lasted / 1000.0 if detector.UNIT == "s" else e["worst"],
+        limit=e["bound"],
         unit=detector.UNIT,
         severity=SEVERITIES[e["severity"]],
-        raised=int(e["raised"]),
-        decided=int(e["decided"]),
+        raised=e["raised"],
+        decided=e["decided"],
         closed=closed,
     )

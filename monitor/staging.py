@@ -43,8 +43,7 @@ def stage(
     row, time = row_of[used.fix], fixes.time.view(np.int64)[used.fix]
     lon, lat = fixes.lon[used.fix], fixes.lat[used.fix]
     trip = world.trips.assign(vehicles, row, time)
-    no_trip = np.array([world.profile(vehicle.carrier, "standard") for vehicle in vehicles], np.int32)
-    profile = np.where(trip >= 0, world.trip_profile[trip], no_trip[row]).astype(np.int32)
+    profile = np.where(trip >= 0, world.trip_profile[trip], world.profiles_without_trip(vehicles)[row])
     pairs = world.atlas.locate(lon, lat)
     exists = world.visible_to(vehicles, row[pairs.fix], pairs.place)
     presence, under_way = visit(visits, _bounds(row, len(state)), time, pairs, exists)

@@ -11,18 +11,19 @@ from __future__ import annotations
 
 import csv
 import json
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from monitor.compiled import kernel
 from monitor.errors import ConfigurationError
-from monitor.fixes import I64, VehicleId
+from monitor.fixes import I32, I64, VehicleId
 from monitor.settings import LOADS
 from monitor.signals import instant
 
@@ -57,35 +58,52 @@ class Trips:
 
     def __init__(self, trips: Iterable[Trip] = ()) -> None:
         self.all: tuple[Trip, ...] = tuple(trips)
-        self._of: dict[VehicleId, list[int]] = defaultdict(list)
+        of: dict[VehicleId, list[int]] = defaultdict(list)
         for index, trip in enumerate(self.all):
-            self._of[VehicleId(trip.carrier, trip.vehicle)].append(index)
-        for indices in self._of.values():
+            of[VehicleId(trip.carrier, trip.vehicle)].append(index)
+        for indices in of.values():
             indices.sort(key=lambda i: (self.all[i].starts_at, self.all[i].id))
+        self._number = {vehicle: number for number, vehicle in enumerate(of)}
+        self._first: I64 = np.cumsum([0, *map(len, of.values()), 0]).astype(np.int64)
+        self._index: I64 = np.array([i for indices in of.values() for i in indices], np.int64)
+        self._starts: I64 = np.array([self.all[i].starts_at for i in self._index], np.int64)
+        self._ends: I64 = np.array([self.all[i].ends_at for i in self._index], np.int64)
+        ends = [list(accumulate((self.all[i].ends_at for i in indices), max)) for indices in of.values()]
+        self._latest: I64 = np.array([end for running in ends for end in running], np.int64)  # end so far
 
     def of(self, vehicle: VehicleId) -> Sequence[int]:
         """Indices of a vehicle's trips, the winner of an overlap last."""
-        return self._of.get(vehicle, ())
+        number = self._number.get(vehicle, -1)
+        return [] if number < 0 else self._index[self._first[number] : self._first[number + 1]].tolist()
 
     def assign(self, vehicles: Sequence[VehicleId], vehicle: npt.NDArray[np.int32], time: I64) -> npt.NDArray[np.int32]:
         """(N,) index of the trip each fix belongs to, -1 for none.
 
         `vehicle` (N,) indexes `vehicles` and is sorted; `time` (N,) is ms, ascending within a vehicle.
         """
-        out = np.full(len(time), -1, dtype=np.int32)
         if not self.all:
-            return out
-        starts = np.searchsorted(vehicle, np.arange(len(vehicles) + 1)).tolist()
-        times = time.tolist()  # a plain search in a list costs a tenth of numpy's for one value
-        for row, identity in enumerate(vehicles):
-            begin, end = starts[row], starts[row + 1]
-            if begin == end:
-                continue
-            for index in self.of(identity):
-                trip = self.all[index]
-                first = bisect_left(times, trip.starts_at, begin, end)
-                out[first : bisect_left(times, trip.ends_at, first, end)] = index
-        return out
+            return np.full(len(time), -1, np.int32)
+        number = np.fromiter(map(self._number.get, vehicles, repeat(-1)), np.int64, len(vehicles))
+        return _assigned(number[vehicle], time, self._first, self._index, self._starts, self._ends, self._latest)
+
+
+@kernel
+def _assigned(number: I64, time: I64, first: I64, index: I64, starts: I64, ends: I64, latest: I64) -> I32:
+    """The trip of each fix: of those of its vehicle that have begun, the last that has not ended."""
+    out, begun = np.full(len(time), -1, np.int32), 0
+    for i in range(len(time)):
+        if number[i] < 0:
+            continue
+        begun = begun if i and number[i] == number[i - 1] else first[number[i]]
+        while begun < first[number[i] + 1] and starts[begun] <= time[i]:
+            begun += 1
+        k = begun - 1
+        while k >= first[number[i]] and latest[k] > time[i]:
+            if ends[k] > time[i]:
+                out[i] = index[k]
+                break
+            k -= 1
+    return out
 
 
 def load_trips(file: Path) -> Trips:

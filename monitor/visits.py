@@ -51,15 +51,17 @@ def visit(
     `carried` (V,) VISIT sorted by row; vehicle r has the fixes `bounds[r]` to `bounds[r + 1]`, `time` ms; `allowed` (M,) says which
     of the pairs exist for their vehicle. Inputs are not modified.
     """
-    fix, place, outside = pairs.fix[allowed], pairs.place[allowed].astype(np.int64), pairs.outside_m[allowed]
-    start = np.searchsorted(fix, np.arange(len(time) + 1))
+    if allowed.all():
+        fix, place, outside = pairs.fix, pairs.place.astype(np.int64), pairs.outside_m
+    else:
+        fix, place, outside = pairs.fix[allowed], pairs.place[allowed].astype(np.int64), pairs.outside_m[allowed]
     fields = (
         carried["row"].astype(np.int64),
         carried["place"].astype(np.int64),
         carried["since"].copy(),
         carried["pending"].copy(),
     )
-    shown, open_row, open_visits = _follow(*fields, bounds, time, start, place, outside)
+    shown, open_row, open_visits = _follow(*fields, bounds, time, fix, place, outside)
     after = np.empty(len(open_row), VISIT)
     after["row"], after["place"] = open_row, open_visits[:, 0]
     after["since"], after["pending"] = open_visits[:, 1], open_visits[:, 2]
@@ -75,13 +77,14 @@ def _follow(
     pending: I64,
     bounds: I64,
     time: I64,
-    start: I64,
+    near_fix: I64,
     near_place: I64,
     outside_m: npt.NDArray[np.float64],
 ) -> tuple[I64, I64, I64]:
     shown, n_shown = np.empty((len(time) + len(row) + 16, 5), np.int64), 0
     open_row, open_visits, n_open = np.empty(len(row) + 16, np.int64), np.empty((len(row) + 16, 3), np.int64), 0
     here, carried = np.empty((8, 3), np.int64), 0  # the visits of the vehicle at hand: place, since, pending
+    begin = end = 0  # the pairs of the fix at hand
     for r in range(len(bounds) - 1):
         n = 0
         while carried < len(row) and row[carried] == r:
@@ -90,8 +93,10 @@ def _follow(
             here[n] = (place[carried], since[carried], pending[carried])
             n, carried = n + 1, carried + 1
         for i in range(bounds[r], bounds[r + 1]):
-            entered = n
-            for j in range(start[i], start[i + 1]):
+            entered, begin = n, end
+            while end < len(near_fix) and near_fix[end] == i:
+                end += 1
+            for j in range(begin, end):
                 if outside_m[j] == 0.0 and not _known(here, n, near_place[j]):
                     if n == len(here):
                         here = _longer_rows(here)
@@ -99,11 +104,7 @@ def _follow(
                     n += 1
             keep = 0
             for k in range(n):
-                ended = (
-                    NONE
-                    if k >= entered
-                    else _left(here[k], time[i], _away(here[k, 0], start[i], start[i + 1], near_place, outside_m))
-                )
+                ended = NONE if k >= entered else _left(here[k], time[i], _away(here[k, 0], begin, end, near_place, outside_m))
                 if n_shown == len(shown):
                     shown = _longer_rows(shown)
                 shown[n_shown] = (i, here[k, 0], here[k, 1], ended, here[k, 2])

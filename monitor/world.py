@@ -48,6 +48,9 @@ class World:
         self._place_limits: list[F64] = []
         self._said: list[set[str]] = []
         """Of each profile, the kinds of place whose dwell its load class or carrier says."""
+        owners = {place.carrier for place in self.atlas.places if place.carrier}
+        self._owners = {name: number for number, name in enumerate(sorted(owners))}
+        self._owner: I32 = np.array([self._owners.get(place.carrier or "", -1) for place in self.atlas.places], np.int32)
         self.trip_profile: I32 = np.array([self.profile(trip.carrier, trip.load) for trip in trips.all] + [-1], np.int32)
 
     def profile(self, carrier: str, load: str) -> int:
@@ -60,9 +63,19 @@ class World:
             self._said.append({kind for said in overriding for kind in said.get("long_dwell", {})})
         return self._profiles[key]
 
+    def profiles_without_trip(self, vehicles: Sequence[VehicleId]) -> I32:
+        """(R,) the number of the limits of vehicles on no trip."""
+        if not self.settings.carrier:
+            return np.full(len(vehicles), self.profile("", "standard"), np.int32)
+        return np.array([self.profile(vehicle.carrier, "standard") for vehicle in vehicles], np.int32)
+
     def limits(self, profile: I32, read: Callable[[Detectors], float]) -> F64:
         """(N,) one number of each fix's limits."""
-        return np.array([read(limits) for limits in self.profiles], np.float64)[profile]
+        return self.limits_of_profiles(read)[profile]
+
+    def limits_of_profiles(self, read: Callable[[Detectors], float]) -> F64:
+        """(profiles,) one number of each set of limits."""
+        return np.array([read(limits) for limits in self.profiles], np.float64)
 
     def place_limits(self) -> F64:
         """(profiles, P) seconds that a visit to each place may last under each set of limits."""
@@ -74,11 +87,9 @@ class World:
 
     def visible_to(self, vehicles: Sequence[VehicleId], row: I32, place: I32) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """(M,) whether a place exists for a vehicle: it is its carrier's own, or everybody's."""
-        owners = {name: number for number, name in enumerate(sorted({p.carrier for p in self.atlas.places if p.carrier}))}
-        if not owners:
+        if not self._owners or not len(place):
             return np.ones(len(place), bool)
-        owner = np.array([-1 if p.carrier is None else owners[p.carrier] for p in self.atlas.places])[place]
-        mine = np.array([owners.get(vehicle.carrier, -2) for vehicle in vehicles])[row]
+        owner, mine = self._owner[place], np.array([self._owners.get(vehicle.carrier, -2) for vehicle in vehicles])[row]
         return np.asarray((owner == -1) | (owner == mine), bool)
 
     def _places(self, identities: Sequence[str | None]) -> I32:

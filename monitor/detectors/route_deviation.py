@@ -10,11 +10,14 @@ Shapes: S seen fixes, K routes of a trip.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
+from monitor.compiled import kernel
 from monitor.detectors.watching import WARNING, heard, told
 from monitor.episodes import ENDS, KEEPS, SHOWS, Watch
-from monitor.fixes import F64, I64, Bool
+from monitor.fixes import F64, I32, I64, Bool
 from monitor.motion import NONE
 from monitor.scene import Scene
 from monitor.settings import milliseconds
@@ -26,14 +29,14 @@ UNIT = "m"
 def watch(scene: Scene) -> Watch:
     """One condition a trip: beyond all its corridors. Measured in metres off the nearest route."""
     seen = scene.seen
-    chosen = told(scene.world.routed[scene.trip[seen.fix]], seen.first)
-    fix, trip = seen.fix[chosen], scene.trip[seen.fix[chosen]]
-    metres, corridor, route = _nearest(scene, chosen, trip)
-    share = metres / corridor  # NaN off any trip with routes
-    clear = scene.limits(fix, lambda limits: limits.route_deviation.clear_ratio)
-    away = share > clear
-    away[away] = ~_exempt(scene, fix[away], seen.may[chosen][away])
-    shows = np.where(away, np.where(share > 1.0, SHOWS, KEEPS), ENDS).astype(np.int8)
+    clear = scene.world.limits_of_profiles(lambda limits: limits.route_deviation.clear_ratio)
+    nearest = Nearest(*_nearest(*seen.offsets, scene.trip[seen.fix], scene.world.corridor_start, scene.world.corridor_m))
+    away = nearest.share > clear[scene.profile[seen.fix]]
+    out = np.flatnonzero(away)
+    away[out] = ~_exempt(scene, seen.fix[out], seen.may[out])
+    chosen = told(away, seen.first)
+    fix, away = seen.fix[chosen], away[chosen]
+    shows = np.where(away, np.where(nearest.share[chosen] > 1.0, SHOWS, KEEPS), ENDS).astype(np.int8)
     time, none = scene.time[fix], np.full(len(fix), -1, np.int32)
     observed = Watch(
         row=scene.row[fix],
@@ -46,11 +49,11 @@ def watch(scene: Scene) -> Watch:
         judged=np.full(len(fix), NONE),
         limit=scene.limits(fix, lambda limits: milliseconds(limits.route_deviation.min_duration)).astype(np.int64),
         end=time,
-        measure=np.nan_to_num(metres),
-        bound=np.nan_to_num(corridor),
+        measure=nearest.metres[chosen],
+        bound=nearest.corridor[chosen],
         place=none,
-        route=route,
-        trip=trip,
+        route=nearest.route[chosen],
+        trip=scene.trip[fix],
         severity=np.full(len(fix), WARNING, np.int8),
         lon=scene.lon[fix],
         lat=scene.lat[fix],
@@ -60,18 +63,30 @@ def watch(scene: Scene) -> Watch:
     return heard(observed, scene)
 
 
-def _nearest(scene: Scene, chosen: I64, trip: np.ndarray) -> tuple[F64, F64, np.ndarray]:
-    """Metres off the route that is nearest in corridors, its corridor, and its code; NaN and -1 where there is none."""
-    metres, line = scene.seen.offsets.metres[chosen], scene.seen.offsets.line[chosen]
-    if not metres.shape[1]:
-        return np.full(len(chosen), np.nan), np.full(len(chosen), np.nan), np.full(len(chosen), -1, np.int32)
-    column = np.arange(metres.shape[1])
-    known = line >= 0
-    number = np.where(known, scene.world.corridor_start[trip][:, None] + column, 0)
-    corridor = np.where(known, scene.world.corridor_m[number], np.nan)
-    share = np.where(known, metres / corridor, np.inf)
-    best = (np.arange(len(chosen)), share.argmin(axis=1))
-    return metres[best], corridor[best], line[best].astype(np.int32)
+class Nearest(NamedTuple):
+    """Of each fix the route that is nearest in corridors; 0 and -1 off any trip."""
+
+    share: F64
+    """Metres off it, in corridors."""
+    metres: F64
+    corridor: F64
+    """Its half-width, m."""
+    route: I32
+
+
+@kernel
+def _nearest(metres: F64, line: I32, trip: I32, start: I64, corridor_m: F64) -> tuple[F64, F64, F64, I32]:
+    """The columns of `Nearest`; `start[trip]` is the number of a trip's first corridor. Of routes equally near, the first."""
+    share, best, corridor = np.zeros(len(trip)), np.zeros(len(trip)), np.zeros(len(trip))
+    route = np.full(len(trip), -1, np.int32)
+    for i in range(len(trip)):
+        for k in range(metres.shape[1]):
+            if line[i, k] < 0:
+                break
+            width = corridor_m[start[trip[i]] + k]
+            if k == 0 or metres[i, k] / width < share[i]:
+                share[i], best[i], corridor[i], route[i] = metres[i, k] / width, metres[i, k], width, line[i, k]
+    return share, best, corridor, route
 
 
 def _exempt(scene: Scene, fix: I64, may: Bool) -> Bool:
