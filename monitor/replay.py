@@ -38,6 +38,8 @@ class Replayed:
     fixes: int
     rejects: list[str]
     faults: dict[str, str]
+    imprecise: int
+    """Fixes whose position is too rough to tell a stop or a corridor."""
 
 
 def replay(
@@ -66,7 +68,8 @@ def replay(
     batches = [b.take(b.time.view(np.int64) <= horizon) for b in batches]
     run = _as_they_arrived if arrival_order else _in_time_order
     signals, stops, faults = run(batches, fleet, world, horizon, batch, progress)
-    return Replayed(signals, stops, sum(map(len, batches)), rejects, faults)
+    imprecise = sum(int(np.count_nonzero(b.positioned & ~b.precise)) for b in batches)
+    return Replayed(signals, stops, sum(map(len, batches)), rejects, faults, imprecise)
 
 
 Found = tuple[list[Signal], list[Stop], dict[str, str]]

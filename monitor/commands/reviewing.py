@@ -44,6 +44,11 @@ def replay(options: argparse.Namespace) -> None:
     if options.stops:
         _write(options.stops, stop_lines(found.stops))
     say(*(f"monitor: not taken: {reject}" for reject in found.rejects[:20]))
+    if found.imprecise:
+        say(
+            f"monitor: {found.imprecise:,} of {found.fixes:,} positions are too rough to tell a stop or a corridor "
+            "(accuracy worse than 200 m, or coordinates of two decimals)"
+        )
     say(*(f"monitor: degraded: {kind}: {fault}" for kind, fault in found.faults.items()))
     say(
         f"monitor: {found.fixes:,} fixes, {len(found.rejects):,} rows not taken, {len(found.signals):,} signals, {len(found.stops):,} stops"
