@@ -175,7 +175,7 @@ def test_an_instant_is_told_in_utc_to_the_millisecond(text: str, utc: str) -> No
 @pytest.mark.parametrize("text", ["2026-03-02T10:00:00", "2026-03-02", "now", ""])
 def test_a_time_without_a_zone_is_no_instant(text: str) -> None:
     """Nothing is guessed."""
-    with pytest.raises(ValueError, match=text):
+    with pytest.raises(ValueError, match=text or "Invalid isoformat string: ''"):
         instant(text)
 
 

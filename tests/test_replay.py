@@ -237,6 +237,7 @@ def shuffled(seed: int, records: list[Record]) -> list[Record]:
     return out
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(worlds(90), st.integers(0, 2**16), st.integers(1, 400))
 def test_batches_formats_files_and_arrival_give_the_same_bytes(world: World, seed: int, batch: int) -> None:

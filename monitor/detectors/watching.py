@@ -49,8 +49,8 @@ def heard(watch: Watch, scene: Scene) -> Watch:
         route=nothing,
         trip=nothing,
         severity=np.zeros(len(rest), np.int8),
-        lon=zero * np.nan,
-        lat=zero * np.nan,
+        lon=np.full(len(rest), np.nan),
+        lat=np.full(len(rest), np.nan),
         least=np.ones(len(rest), np.int64),
     )
     order = np.lexsort((np.concatenate([watch.time, keeps.time]), np.concatenate([watch.row, keeps.row])))

@@ -235,6 +235,7 @@ def send_as_device(version: int) -> Callable[[Served, bytes], None]:
     return send
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.binary(max_size=400) | mutated(),

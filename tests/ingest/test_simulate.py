@@ -33,6 +33,8 @@ from tests.ground import oracle_places, oracle_routes
 from tests.ingest.conftest import Serve, Served
 from tests.ingest.wire import PASSWORD, PATIENCE_S, MainLoop
 
+pytestmark = pytest.mark.slow
+
 GEOD = Geod(ellps="WGS84")
 START = instant("2026-03-02T11:00:00Z")
 MINUTE = 60_000

@@ -178,6 +178,7 @@ def test_a_wrong_password_takes_the_same_work_whether_the_name_exists_or_not(
     assert len(work) == (2 if "/" in name else 1)
 
 
+@pytest.mark.slow
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=20), st.binary(max_size=60))
 def test_whatever_is_presented_gets_an_answer(store: Store, name: str, secret: bytes) -> None:
