@@ -23,17 +23,20 @@ from monitor.alerts.outbox import deliver_due
 from monitor.alerts.policies import switched_off
 from monitor.clock import Clock
 from monitor.configuration import Configuration
-from monitor.engine import Engine
+from monitor.dispatch import read_plans
+from monitor.engine import Engine, Taken
 from monitor.errors import StoreError
 from monitor.fixes import Fleet, Reject
 from monitor.ingest.broker import BrokerSource
 from monitor.ingest.decode import decode, in_parts
 from monitor.ingest.delivery import Delivery, Message
 from monitor.ingest.listener import Listener
+from monitor.register import Register
 from monitor.signals import Change
 from monitor.store.credentials import Verifier
 from monitor.store.store import Store, alone
 from monitor.store.transaction import Transaction
+from monitor.upkeep import Upkeep
 from monitor.warm import warm
 
 log = logging.getLogger("monitor")
@@ -57,7 +60,7 @@ class Counts:
 
 
 class App:
-    """The monitor, running. `run` blocks; `stop` may be called from any thread or a signal handler."""
+    """The monitor, running. `run` blocks; `stop`, `reload` and `adjudicate` may be called from any thread or a signal handler."""
 
     def __init__(self, configuration: Configuration, clock: Clock, screen: Console, command: str = "monitor") -> None:
         self.configuration, self.settings, self.clock = configuration, configuration.settings, clock
@@ -66,7 +69,10 @@ class App:
         self.warnings = switched_off(configuration.policies, configuration.contacts, self.channels)
         self.store = Store.open(self.settings.store.url, self.settings.store.busy_timeout)
         self._alone = alone(self.store.file)
-        self.engine = Engine(self.store, configuration.world, Fleet(), self._handle)
+        self.register = Register(self.store, self.settings, configuration.said(), clock())
+        self.engine = Engine(self.store, self.register.world(), Fleet(), self._handle)
+        self.upkeep = Upkeep(configuration, self.register, self.engine, clock, self._go_by)
+        self._command = command
         self.source = self._source()
         self._stopping, self._started = threading.Event(), False
         self._metronome = BackgroundScheduler(timezone="UTC")
@@ -90,6 +96,7 @@ class App:
         with self.store.begin() as transaction:
             transaction.record("monitor", "start", {"configuration": self.configuration.world.version}, self.clock())
         self.engine.resume(progress)
+        self.upkeep.begin()
         if self._stopping.is_set():
             return
         self.source.start()
@@ -97,12 +104,17 @@ class App:
         self._every_second(self._tick, "tick")
         for name in CHANNELS:  # each by itself: one that hangs holds up none of the others
             self._every_second(partial(self._deliver, name), name)
+        hour, minute = self.settings.order.adjudicate_at.split(":")
+        self._metronome.add_job(
+            self.upkeep.adjudicate.set, "cron", hour=hour, minute=minute, timezone=self.settings.timezone, id="adjudicate"
+        )
         self._metronome.start()
 
     def run(self) -> None:
         """Take deliveries until stopped: decode, store, judge and handle in one transaction each, then acknowledge."""
         for delivery in self.source if self._started else ():
             self._take(delivery)
+            self.upkeep.turn()
             self._watch_metronome()
 
     def stop(self) -> None:
@@ -110,6 +122,14 @@ class App:
         self._stopping.set()
         if self._started:
             self.source.close()
+
+    def reload(self) -> None:
+        """Read the configuration anew after the delivery under way."""
+        self.upkeep.reload.set()
+
+    def adjudicate(self) -> None:
+        """Judge anew the vehicles that wait, one after each delivery."""
+        self.upkeep.adjudicate.set()
 
     def close(self) -> None:
         """Send what is due, save where everything stands, give the database back."""
@@ -134,21 +154,34 @@ class App:
     def _take_part(self, messages: Sequence[Message], refused: Sequence[Reject]) -> bool:
         """Decode and take some messages; gives False where the program ends before the database can be reached."""
         now = self.clock()
-        fixes, rejects = decode(messages, now, self.engine.fleet, self.settings.ingest)
+        fixes, rejects, plans = decode(messages, now, self.engine.fleet, self.settings.ingest)
+        rows, wrong = read_plans(plans, self.register.rows, now)
+        rejects = [*refused, *rejects, *wrong]
+        taken = self._stored(lambda: self.engine.take(fixes, rejects, now))
+        if taken is None or self._stored(lambda: self.register.lay(self.engine, rows, now)) is None:
+            return False
+        self.counts.faults = {**taken.faults, **self.upkeep.faults}
+        self.counts.fixes += taken.fixes
+        self.counts.rejects += len(rejects)
+        return True
+
+    def _stored(self, act: Callable[[], Taken]) -> Taken | None:
+        """Do it until the database was within reach; None where the program ends before."""
         while True:
             try:
-                taken = self.engine.take(fixes, [*refused, *rejects], now)
-                break
+                return act()
             except StoreError as error:
                 if self.counts.faults.get("store") != str(error):
                     log.error("%s; trying again, nothing is acknowledged meanwhile", error)
                 self.counts.faults["store"] = str(error)
                 if self._stopping.wait(RETRY_S):
-                    return False
-        self.counts.faults = dict(taken.faults)
-        self.counts.fixes += taken.fixes
-        self.counts.rejects += len(rejects) + len(refused)
-        return True
+                    return None
+
+    def _go_by(self, configuration: Configuration) -> None:
+        """Take over what was read anew."""
+        self.configuration = configuration
+        self.desk = configuration.desk(self._command)
+        self.warnings = switched_off(configuration.policies, configuration.contacts, self.channels)
 
     def _handle(self, transaction: Transaction, changes: Sequence[Change], now: int) -> None:
         handling.process(transaction, changes, now, self.desk)

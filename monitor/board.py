@@ -6,9 +6,11 @@ every incident: how severe, who, what and where in words, since when and for how
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from rich.box import SIMPLE_HEAD
@@ -18,11 +20,15 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.alerts.handling import Desk, Entry, outlook
-from monitor.alerts.incident import SEVERITIES, State
-from monitor.alerts.notice import principal, what
+from monitor.alerts.incident import SEVERITIES, Incident, State
+from monitor.alerts.notice import WORDS, principal, what, who
+from monitor.alerts.notice import why as why_raised
 from monitor.alerts.whereabouts import clock_time, landmark_words, length, span
+from monitor.explain import explain
 from monitor.signals import EPOCH, Signal
 from monitor.store.notices_store import Told
+from monitor.trips import DEFAULT_CARRIER
+from monitor.world import World
 
 COLOURS = {"note": "cyan", "warning": "black on yellow", "critical": "bold white on red"}
 MARKS = {"sent": ("✓", "green"), "failed": ("✗ FAILED", "bold red"), "suppressed": ("– not needed", "dim")}
@@ -30,6 +36,10 @@ HEADER_LINES = 10
 NOTICES = 4
 NARROW = 100
 """Columns of a terminal below which since and next stand under what and where."""
+WIDE = 120
+"""Columns of a terminal from which there is room to say why each incident was raised, where they are few."""
+WHY_LINES = 5
+"""Lines that this takes at most there."""
 LOW = 30
 """Lines of a terminal below which only half of the notices are shown."""
 
@@ -46,6 +56,8 @@ class Row:
     where: str
     measure: str
     since: int
+    why: str = ""
+    """Why it was raised, in one sentence."""
     cleared: int | None = None
     withdrawn: bool = False
     handled_by: str = ""
@@ -83,24 +95,24 @@ class Board:
     """What people type to run the program here."""
 
 
-def rows(entries: Sequence[Entry], desk: Desk) -> tuple[Row, ...]:
-    """The incidents as rows, in their order."""
+def rows(entries: Sequence[Entry], desk: Desk, world: World | None = None) -> tuple[Row, ...]:
+    """The incidents as rows, in their order; with the world, why each was raised."""
     out = []
     for incident, run in entries:
         signal, ahead = principal(incident), outlook(run, desk.contacts)
-        where = landmark_words(signal.lon, signal.lat, desk.surroundings, "en") or f"{signal.lat:.5f}, {signal.lon:.5f}"
-        place = desk.surroundings.name(signal.place) if signal.place else ""
+        place, where = desk.surroundings.name(signal.place) if signal.place else "", _where(signal, desk)
         others = len({member.signal.kind for member in incident.standing}) - 1
         out.append(
             Row(
                 id=incident.id,
                 severity=incident.severity,
                 state=incident.state,
-                who=incident.vehicle if incident.carrier == "default" else f"{incident.vehicle}\n{incident.carrier}",
+                who=_who(incident),
                 what=what(incident, "en") + (f" (+{others} more)" if others > 0 else ""),
                 where=f"at {place}" if place and place in where else f"at {place}, {where}" if place else where,
                 measure=_measure(signal),
                 since=incident.since,
+                why="" if world is None else why_raised(incident, world, "en") if incident.operational else _why(signal, world),
                 cleared=incident.cleared,
                 withdrawn=incident.withdrawn,
                 handled_by=incident.resolved_by or incident.acknowledged_by or "",
@@ -110,6 +122,26 @@ def rows(entries: Sequence[Entry], desk: Desk) -> tuple[Row, ...]:
             )
         )
     return tuple(out)
+
+
+def _who(incident: Incident) -> str:
+    """The vehicle, and its carrier below it where there is more than the one without a name."""
+    if incident.operational:
+        return who(incident, "en").replace(" of ", "\nof ")
+    return incident.vehicle if incident.carrier == DEFAULT_CARRIER else f"{incident.vehicle}\n{incident.carrier}"
+
+
+def _where(signal: Signal, desk: Desk) -> str:
+    """The nearest landmark, else the coordinates."""
+    if not (math.isfinite(signal.lon) and math.isfinite(signal.lat)):
+        return WORDS["en"]["unknown"]
+    return landmark_words(signal.lon, signal.lat, desk.surroundings, "en") or f"{signal.lat:.5f}, {signal.lon:.5f}"
+
+
+@lru_cache(maxsize=1000)
+def _why(signal: Signal, world: World) -> str:
+    """Why a signal was raised; kept, because the board asks again twice a second."""
+    return explain(signal, world, "en")
 
 
 def notice_lines(told: Sequence[Told]) -> tuple[Line, ...]:
@@ -132,7 +164,9 @@ def render(board: Board, height: int = 40, width: int = 140) -> RenderableType:
     parts: list[RenderableType] = [_header(board)]
     parts += [Text(f" {warning} ", style="bold white on red") for warning in board.warnings]
     if board.rows:
-        parts.append(table(board.rows[:room], board.now, board.zone, narrow=narrow, airy=(tall + 1) * len(board.rows) <= lines))
+        free = lines - (tall + 1) * len(board.rows)
+        why = width >= WIDE and free >= WHY_LINES * len(board.rows)
+        parts.append(table(board.rows[:room], board.now, board.zone, narrow=narrow, airy=free >= 0, why=why))
         hidden = len(board.rows) - room
         more = f"   … and {hidden} more: {board.command} incidents" if hidden > 0 else ""
         parts.append(Text(f"  Take one: {board.command} ack NUMBER --by YOUR-NAME{more}"))
@@ -151,10 +185,12 @@ def _quiet(board: Board) -> Text:
     return Text("\n  All quiet: no incident needs anybody.\n", style="green")
 
 
-def table(shown: Sequence[Row], now: int, zone: ZoneInfo, *, narrow: bool = False, airy: bool = False) -> Table:
+def table(
+    shown: Sequence[Row], now: int, zone: ZoneInfo, *, narrow: bool = False, airy: bool = False, why: bool = False
+) -> Table:
     """The incidents as a table, two to four lines each, the urgent ones loud.
 
-    `narrow` puts since and next below what and where, `airy` an empty line between two incidents.
+    `narrow` puts since and next below what and where, `airy` an empty line between two incidents; `why` says why they were raised.
     """
     out = Table(box=SIMPLE_HEAD, expand=True, pad_edge=False, padding=(0, 1, 0, 0), leading=int(airy))
     out.add_column("#", justify="right", style="bold", no_wrap=True)
@@ -166,6 +202,8 @@ def table(shown: Sequence[Row], now: int, zone: ZoneInfo, *, narrow: bool = Fals
         out.add_column("Next", width=18)
     for row in shown:
         number, severity, who, title, since, then = _cells(row, now, zone)
+        if why and row.why:
+            title.append(f"\n{row.why}", style="dim")
         if narrow:
             title.append(f"\n{since.plain.splitlines()[0]}; ").append(then.plain.replace("\n", " "), style=then.style)
             out.add_row(number, severity, who, title)
@@ -178,7 +216,7 @@ def plain(board: Board) -> list[str]:
     """The board as lines without colours or columns: one for the monitor, one an incident."""
     lines = [_summary(board).plain, *board.warnings]
     for row in board.rows:
-        since = f"since {clock_time(row.since, board.zone, 'en')}, {row.measure}"
+        since = f"since {clock_time(row.since, board.zone, 'en')}, {row.why or row.measure}"
         who = row.who.replace("\n", " of ")
         then = _next(row, board.now, board.zone).replace("\n", " ")
         lines.append(f"#{row.id} {row.severity.upper()} {who}: {row.what}; {row.where}; {since}; {then}")

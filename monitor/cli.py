@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from monitor.alerts.incident import Outcome
-from monitor.commands import desk, reviewing, serving
+from monitor.commands import desk, planning, reviewing, serving
 from monitor.commands.speaking import say
 from monitor.demo import CARRIER
 from monitor.errors import ConfigurationError, MonitorError
@@ -66,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("files", type=Path, nargs="+", metavar="FIXES", help="CSV or Parquet")
     again.add_argument("--geofences", type=Path, metavar="DIR", help="GeoJSON files of places and routes (none)")
     again.add_argument("--trips", type=Path, metavar="FILE", help="CSV or JSON lines (none)")
+    again.add_argument("--authorizations", type=Path, metavar="FILE", help="CSV or JSON lines (none)")
+    again.add_argument("--lockdowns", type=Path, metavar="FILE", help="CSV or JSON lines (none)")
     again.add_argument("--config", type=Path, metavar="DIR", help="a configuration folder; its monitor.toml says the settings")
     _assignable(again)
     again.add_argument("--until", metavar="TIME", help="the horizon, RFC 3339 with a zone (the newest time in the input)")
@@ -92,6 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     carrier.add_argument(
         "--password-stdin", action="store_true", help="take a password from standard input, not a generated token"
     )
+
+    carrier.add_argument("--dispatch", action="store_true", help="add: for dispatchers, who send trips and no positions")
+    planning.register(commands)
 
     verify = command("verify", desk.verify, "check that the journal was not edited")
     _configured(verify)

@@ -34,7 +34,7 @@ EPISODE = np.dtype(
         ("severity", "i1"),
         ("presumed", "?"),
         ("shows", "?"),  # whether the last fix showed it
-        ("subject", "i4"),  # what it is about beside the vehicle: a place code, or -1
+        ("subject", "i4"),  # what it is about beside the vehicle: a place code, -1 for nothing, less than that for an alarm
         ("place", "i4"),
         ("route", "i4"),
         ("trip", "i4"),  # codes, -1 for none
@@ -86,6 +86,10 @@ class Watch(NamedTuple):
     lat: F64
     least: I64
     """Fixes that must show it before it is raised."""
+    final: F64
+    """Where it lapses or ends: its measure for good; NaN: the worst."""
+    final_severity: I8
+    """Where it lapses or ends: its severity for good; -1: as it was raised."""
     follows: bool = True
     """Whether place, route, trip, severity and bound follow the observations until the raise, else stay those of the first."""
     centred: bool = False
@@ -130,7 +134,7 @@ def _run(kind: int, watch: Watch, carried: npt.NDArray[np.void]) -> tuple[npt.ND
                 _presume(e)
             shows, since = watch.shows[j], watch.since[j]
             if alive and (shows == ENDS or (since != NONE and since > e["shown"])):
-                _clear(e, time[j], watch.end[j])
+                _clear(e, watch, j)
                 if e["at"] != NONE:
                     if m == len(ended):
                         ended = _longer(ended)
@@ -163,12 +167,17 @@ def _presume(e: Any) -> None:
 
 
 @kernel
-def _clear(e: Any, time: int, end: int) -> None:
-    """The condition is over, as the fix at `time` showed; of one never raised nothing is left to say."""
+def _clear(e: Any, watch: Watch, j: int) -> None:
+    """The condition is over, as a fix showed; of one never raised nothing is left to say."""
     e["shows"], e["deadline"] = False, NONE
-    if e["at"] != NONE and e["until"] == NONE:
-        until = e["shown"] if end == NONE else end
-        e["until"], e["decided"] = (until if until >= e["at"] else time), time
+    if e["at"] == NONE or e["until"] != NONE:
+        return
+    until = e["shown"] if watch.end[j] == NONE else watch.end[j]
+    e["until"], e["decided"] = (until if until >= e["at"] else watch.time[j]), watch.time[j]
+    if watch.final[j] == watch.final[j]:
+        e["worst"] = watch.final[j]
+    if watch.final_severity[j] >= 0:
+        e["severity"] = watch.final_severity[j]
 
 
 @kernel
@@ -189,7 +198,7 @@ def _observe(e: Any, watch: Watch, j: int) -> None:
     if watch.centred and watch.lon[j] == watch.lon[j]:
         e["lon"], e["lat"] = watch.lon[j], watch.lat[j]
     if watch.shows[j] == LAPSES:
-        _clear(e, t, watch.end[j])
+        _clear(e, watch, j)
     if watch.shows[j] != SHOWS:
         return
     if e["until"] != NONE:
@@ -214,7 +223,7 @@ def _judge(e: Any, watch: Watch, j: int) -> None:
             e["judged"] = max(e["since"], watch.judged[j])
     if e["count"] < watch.least[j]:
         return
-    if e["count"] == watch.least[j] and watch.least[j] > 1:
+    if e["count"] > 1 and (e["count"] == watch.least[j] or e["limit"] == 0):  # without a limit, fewer fixes were not enough
         e["judged"] = max(e["judged"], t)
     ready = max(e["since"] + e["limit"], e["judged"])
     if t >= ready:

@@ -78,10 +78,11 @@ class VehicleId(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Who a connection is: a carrier, and the one vehicle it is bound to, or None for any of the carrier's."""
+    """Who a connection is: a carrier, and the one vehicle it is bound to, or None for any of the carrier's; or its dispatch."""
 
     carrier: str
     vehicle: str | None = None
+    dispatch: bool = False
 
 
 class Fleet:

@@ -2,6 +2,8 @@
 
 Every line has a tree of boxes, six segments or boxes to a box. What has been found near bounds the search: a box further away is
 not looked into, so that the cost grows with the logarithm of the length. Exact all the same. The plane of a fix is that of its latitude.
+A line whose lengths are known also says how far along it the nearest point is, but where it comes back near itself that is unknown:
+two stretches lie there, and a position cannot tell which of them is driven.
 Shapes: N fixes, L lines, E segments, B boxes.
 """
 
@@ -11,15 +13,19 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
+import shapely
 
 from monitor.compiled import kernel
-from monitor.fixes import F64, I32, I64
-from monitor.geodesy import distance_m, metres_per_degree, nearest_on_segment
+from monitor.fixes import F64, I32, I64, Bool
+from monitor.geodesy import distance_m, metres_per_degree, nearest_on_segment, turned
 
 FAN = 6
 """Segments or boxes in a box."""
 TRUSTED_M = 2000.0
 """A first guess at the nearest segment that is further away than this is replaced by a better one."""
+BESIDE_M, APART_M = 250.0, 5000.0
+"""A line comes back near itself where a stretch of it, more than `APART_M` further along or back, is within `BESIDE_M`."""
 
 
 class Lines(NamedTuple):
@@ -41,6 +47,15 @@ class Lines(NamedTuple):
     """(B,) where to go on after all that is within it: the box beside it, else that beside the one around it; at last `root[l + 1]`."""
 
 
+class Lengths(NamedTuple):
+    """How far along their line the segments are."""
+
+    along: F64
+    """(E, 2) metres from the line's first vertex to where a segment begins and ends."""
+    doubtful: Bool
+    """(E,) whether the line may come back near itself somewhere on a segment."""
+
+
 def lay(parts: Sequence[F64]) -> Lines:
     """Lay several lines end to end, and their trees."""
     start, trees = _starts(parts), [_tree(part) for part in parts]
@@ -51,6 +66,43 @@ def lay(parts: Sequence[F64]) -> Lines:
         within.append(np.where(inner < 0, inner - e, inner + b))
         after.append(following + b)
     return Lines(start, segment, root, box, np.concatenate(within), np.concatenate(after))
+
+
+def lengths_of(lines: Lines, metres: Sequence[F64]) -> Lengths:
+    """Add up the metres of the segments of each line."""
+    along, doubtful = [np.empty((0, 2))], [np.empty(0, np.bool_)]
+    for begin, some in zip(lines.start.tolist(), metres, strict=False):
+        ends = np.cumsum([0.0, *some])
+        along.append(np.stack([ends[:-1], ends[1:]], axis=1))
+        doubtful.append(_doubtful(lines.segment[begin : begin + len(some)], along[-1]))
+    return Lengths(np.concatenate(along), np.concatenate(doubtful))
+
+
+def _doubtful(segment: F64, along: F64) -> Bool:
+    """(E,) whether some point of each segment of a line may be within `BESIDE_M` of one of another, `APART_M` away along the line.
+
+    In a plane in which distances are rather too short: no such segment is missed.
+    """
+    metres = segment * np.tile(metres_per_degree(float(np.abs(segment[:, 1::2]).max())), 2)
+    low, high = np.minimum(metres[:, :2], metres[:, 2:]), np.maximum(metres[:, :2], metres[:, 2:])
+    boxes, grown = shapely.box(*low.T, *high.T), shapely.box(*(low - (1.01 * BESIDE_M)).T, *(high + (1.01 * BESIDE_M)).T)
+    one, other = shapely.STRtree(boxes).query(grown)
+    later = along[other, 1] - along[one, 0] > APART_M
+    one, other = one[later], other[later]
+    begin, end, length = along[:, 0], along[:, 1], np.maximum(1e-3, along[:, 1] - along[:, 0])
+    before = _clipped(metres[one], np.zeros(len(one)), (end[other] - APART_M - begin[one]) / length[one])
+    after = _clipped(metres[other], (begin[one] + APART_M - begin[other]) / length[other], np.ones(len(other)))
+    near = shapely.dwithin(before, after, 1.01 * BESIDE_M)
+    one, other = one[near], other[near]
+    doubtful = np.zeros(len(segment), np.bool_)
+    doubtful[one] = doubtful[other] = True
+    return doubtful
+
+
+def _clipped(segment: F64, begin: F64, end: F64) -> npt.NDArray[np.object_]:
+    """(M,) lines from one share of (M, 4) segments to another."""
+    shares = np.clip(np.stack([begin, end], axis=1), 0.0, 1.0)[..., None]
+    return np.asarray(shapely.linestrings(segment[:, None, :2] * (1.0 - shares) + segment[:, None, 2:] * shares))
 
 
 def _starts(parts: Sequence[F64]) -> I64:
@@ -81,15 +133,17 @@ def _boxes(boxes: F64) -> F64:
 
 
 @kernel
-def measure(lon: F64, lat: F64, group: I64, group_start: I64, line_of: I64, lines: Lines) -> tuple[F64, I32]:
-    """(N, K) metres from each fix to each line of its group, NaN beyond the group's count; and (N, K) which line, -1 for none.
+def measure(lon: F64, lat: F64, group: I64, group_start: I64, line_of: I64, lines: Lines) -> tuple[F64, I32, I64]:
+    """(N, K) metres from each fix to each line of its group, which line, and which segment of it is nearest.
 
+    Beyond the group's count they are NaN, -1 and -1.
     Group g (-1: none) has the lines `line_of[group_start[g]:group_start[g + 1]]`; K is the largest count.
     """
     most = 0
     for g in range(len(group_start) - 1):
         most = max(most, group_start[g + 1] - group_start[g])
     metres, which = np.full((len(lon), most), np.nan), np.full((len(lon), most), -1, np.int32)
+    nearest = np.full((len(lon), most), -1)
     hint = np.full(len(lines.start), -1)  # the segment that was nearest to the fix before: a good first guess
     for i in range(len(lon)):
         g = group[i]
@@ -99,7 +153,8 @@ def measure(lon: F64, lat: F64, group: I64, group_start: I64, line_of: I64, line
             line = line_of[group_start[g] + k]
             which[i, k] = line
             metres[i, k], hint[line] = _off_line(lon[i], lat[i], line, hint[line], lines)
-    return metres, which
+            nearest[i, k] = hint[line]
+    return metres, which, nearest
 
 
 @kernel
@@ -130,6 +185,63 @@ def _off_line(lon: float, lat: float, line: int, hint: int, lines: Lines) -> tup
                     best2, best_x, best_y, nearest = dx * dx + dy * dy, dx, dy, e
         box = lines.after[box] if inner < 0 else inner
     return distance_m(lon, lat, lon + best_x / east, lat + best_y / north), nearest
+
+
+@kernel
+def progress(lon: F64, lat: F64, line: I32, nearest: I64, lines: Lines, lengths: Lengths) -> F64:
+    """(N, K) metres from the first vertex of each line to the point of it that is nearest to a fix, along the line.
+
+    `line` and `nearest` are those of `measure`. NaN where the line comes back near itself, and where there is none.
+    """
+    along = np.full(line.shape, np.nan)
+    for i in range(len(lon)):
+        east, north = metres_per_degree(lat[i])
+        for k in range(line.shape[1]):
+            e = nearest[i, k]
+            if e < 0:
+                break
+            x, y = to_segment(lon[i], lat[i], e, east, north, lines.segment)
+            x1, y1 = turned(lines.segment[e, 0] - lon[i]) * east, (lines.segment[e, 1] - lat[i]) * north
+            x2, y2 = turned(lines.segment[e, 2] - lon[i]) * east, (lines.segment[e, 3] - lat[i]) * north
+            length2 = (x2 - x1) ** 2 + (y2 - y1) ** 2
+            share = ((x - x1) * (x2 - x1) + (y - y1) * (y2 - y1)) / length2 if length2 > 0.0 else 0.0
+            spot = lengths.along[e, 0] + share * (lengths.along[e, 1] - lengths.along[e, 0])
+            if not lengths.doubtful[e] or not _beside(
+                lon[i] + x / east, lat[i] + y / north, spot, line[i, k], lines, lengths.along
+            ):
+                along[i, k] = spot
+    return along
+
+
+@kernel
+def _beside(lon: float, lat: float, spot: float, line: int, lines: Lines, along: F64) -> bool:
+    """Whether a line comes within `BESIDE_M` of a point of it more than `APART_M` further along or back."""
+    east, north = metres_per_degree(lat)
+    box, end = lines.root[line], lines.start[line + 1]
+    while box < lines.root[line + 1]:
+        if box2(lon, lat, box, east, north, lines.box) > BESIDE_M * BESIDE_M:
+            box = lines.after[box]
+            continue
+        inner = lines.within[box]
+        if inner < 0:
+            for e in range(-1 - inner, min(FAN - 1 - inner, end)):
+                begins, ends = along[e, 0], along[e, 1]
+                for first, last in ((begins, min(ends, spot - APART_M)), (max(begins, spot + APART_M), ends)):
+                    if first < last:
+                        lon1, lat1 = _spot(e, (first - begins) / (ends - begins), lines.segment)
+                        lon2, lat2 = _spot(e, (last - begins) / (ends - begins), lines.segment)
+                        x, y = nearest_on_segment(lon, lat, lon1, lat1, lon2, lat2, east, north)
+                        if x * x + y * y <= BESIDE_M * BESIDE_M:
+                            return True
+        box = lines.after[box] if inner < 0 else inner
+    return False
+
+
+@kernel
+def _spot(e: int, share: float, segment: F64) -> tuple[float, float]:
+    """Longitude and latitude of the point that a share of a segment lies before."""
+    x1, y1 = segment[e, 0], segment[e, 1]
+    return x1 + share * turned(segment[e, 2] - x1), y1 + share * (segment[e, 3] - y1)
 
 
 @kernel

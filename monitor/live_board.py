@@ -39,7 +39,7 @@ class LiveBoard:
             zone=ZoneInfo(app.settings.timezone),
             vehicles=len(app.engine.fleet.ids),
             fixes=app.counts.fixes,
-            rows=board.rows(entries, app.desk),
+            rows=board.rows(entries, app.desk, app.engine.world),
             notices=board.notice_lines(told),
             rate=app.clock.rate if isinstance(app.clock, FastClock) else 1.0,
             command=app.desk.surroundings.command,

@@ -118,15 +118,15 @@ NAMED = (("place", "subject"), ("place", "place"), ("route", "route"), ("trip", 
 
 def snapshot(rows: Rows, row: int, world: World) -> bytes:
     """One row as bytes."""
-    names = {"place": [p.id for p in world.atlas.places], "route": [r.id for r in world.atlas.routes]}
+    names = {"place": [p.key for p in world.atlas.places], "route": [r.id for r in world.atlas.routes]}
     names["trip"] = [trip.id for trip in world.trips.all]
     state, visits, carried = rows.state[row : row + 1].copy(), rows.visits.copy(), rows.episodes.copy()
     visits, carried = visits[visits["row"] == row], carried[carried["row"] == row]
     used: dict[str, list[str]] = {"place": [], "route": [], "trip": []}
-    columns = [("place", visits["place"]), ("trip", state["judged"]["trip"])]
+    columns = [("place", visits["place"]), ("trip", state["judged"]["trip"]), ("place", state["departure"]["place"])]
     columns += [(what, carried[name]) for what, name in NAMED]
     for what, column in columns:
-        column[:] = [_number(used[what], names[what][code]) if code >= 0 else -1 for code in column.tolist()]
+        column[:] = [_number(used[what], names[what][code]) if code >= 0 else code for code in column.tolist()]
     head = json.dumps({"layout": LAYOUT, "names": used, "visits": len(visits), "episodes": len(carried)}, ensure_ascii=False)
     return b"".join([head.encode(), b"\n", state.tobytes(), visits.tobytes(), carried.tobytes()])
 
@@ -143,7 +143,7 @@ def restore(vehicles: Sequence[VehicleId], code: I32, bodies: Sequence[bytes | N
     What a checkpoint names that is no more in the world is forgotten with it.
     """
     rows = fresh(vehicles, code)
-    codes = {"place": world.atlas.place_code, "route": world.atlas.route_code}
+    codes = {"place": {p.key: code for code, p in enumerate(world.atlas.places)}, "route": world.atlas.route_code}
     codes["trip"] = {trip.id: number for number, trip in enumerate(world.trips.all)}
     visits, carried = [np.empty(0, VISIT)], [np.empty(0, EPISODE)]
     for row, body in enumerate(bodies):
@@ -157,8 +157,9 @@ def restore(vehicles: Sequence[VehicleId], code: I32, bodies: Sequence[bytes | N
         open_ = np.frombuffer(rest, EPISODE, said["episodes"], ROW.itemsize + here.nbytes).copy()
         watched = open_["subject"] >= 0
         for what, column in [("place", here["place"]), *((what, open_[name]) for what, name in NAMED)]:
-            column[:] = of[what][column]
-        rows.state["judged"]["trip"][row] = of["trip"][rows.state["judged"]["trip"][row]]
+            column[:] = np.where(column >= 0, of[what][np.maximum(column, -1)], column)
+        for what, column in (("trip", rows.state["judged"]["trip"]), ("place", rows.state["departure"]["place"])):
+            column[row] = of[what][column[row]]
         here["row"] = open_["row"] = row
         visits.append(here[here["place"] >= 0])
         carried.append(open_[~watched | (open_["subject"] >= 0)])

@@ -10,6 +10,11 @@ Definitions
     A member is *standing evidence* if it is slow or its speed is unknown. A *stop* is open once a cluster's evidence spans the
     shortest stop of interest; it lasts from the first evidence to the last. The vehicle *stands* at a fix that is evidence of an
     open stop.
+    A gap makes no stop: what goes on over one is an open stop that the last fix lay in (in or hold), where the fix after it is in;
+    any other cluster, and the candidate, start anew at that fix.
+    A speed above low is *frozen*, and counts as unknown until it changes, once five fixes or more in a row said exactly it and the
+    vehicle lay within the radius of a mark when it should, at that speed, have come twice as far. The mark is the first of these
+    fixes; it moves on to each fix at which the vehicle should have come that far, and lay outside.
 Sums are whole centimetres in a plane local to a cluster's first fix, and times whole milliseconds, so that no result depends on
 how a stream is cut.
 Shapes: N fixes (precise, one a time, jumps dropped), R vehicles, S stops.
@@ -25,15 +30,28 @@ import numpy.typing as npt
 
 from monitor.compiled import kernel
 from monitor.fixes import F64, I64, Bool
-from monitor.geodesy import metres_per_degree, turned
+from monitor.geodesy import distance_m, metres_per_degree, turned
 from monitor.settings import Motion, milliseconds
 
 NONE = int(np.iinfo(np.int64).min)
 """No instant."""
+DEGREE_M = 110_500.0
+"""No degree of latitude is shorter."""
 
-MOTION = np.dtype([("count", "i8"), ("cluster", "i8", 7), ("candidate", "i8", 7), ("origin", "f8", 4)])
-"""What the automaton remembers of a vehicle, 152 bytes: the count of fixes out, and both clusters. All zero: never seen."""
+ENOUGH = 5
+"""Fixes in a row with exactly one speed, before it can be frozen."""
 
+MOTION = np.dtype(
+    [
+        ("count", "i8"),  # fixes out
+        ("cluster", "i8", 7),
+        ("candidate", "i8", 7),
+        ("origin", "f8", 4),  # of both
+        ("repeats", "i8", 3),
+        ("repeated", "f8", 3),  # a speed above low that the last fixes said
+    ]
+)
+"""What the automaton remembers of a vehicle, 200 bytes. All zero: never seen."""
 
 MEMORY = MOTION.names or ()
 
@@ -57,6 +75,21 @@ class Cluster(NamedTuple):
     east: float
     north: float
     """Metres a degree there; 0 until first needed."""
+
+
+class Repeat(NamedTuple):
+    """A speed above low that the last `n` fixes said; none if `n` is 0."""
+
+    n: int
+    frozen: int
+    """1 or 0."""
+    time: int
+    """ms, of the mark."""
+    speed: float
+    """m/s."""
+    lon: float
+    lat: float
+    """Degrees, of the mark."""
 
 
 class Movement(NamedTuple):
@@ -106,6 +139,16 @@ def move(
     for name, column in zip(MEMORY, memory, strict=True):
         state[name] = column
     return Movement(stop, stands, since, until, where[:, 0], where[:, 1])
+
+
+@kernel
+def _again(s: Repeat, time: int, lon: float, lat: float, radius_m: float) -> Repeat:
+    """The same speed once more."""
+    if s.frozen or s.speed * (time - s.time) < 2000.0 * radius_m:
+        return Repeat(s.n + 1, s.frozen, s.time, s.speed, s.lon, s.lat)
+    if abs(lat - s.lat) * DEGREE_M > radius_m or distance_m(s.lon, s.lat, lon, lat) > radius_m:
+        return Repeat(s.n + 1, 0, time, s.speed, lon, lat)
+    return Repeat(s.n + 1, int(s.n + 1 >= ENOUGH), s.time, s.speed, s.lon, s.lat)
 
 
 @kernel
@@ -160,7 +203,7 @@ def _write(c: Cluster, numbers: I64, origin: F64) -> None:
 # One long function, because the clusters must stay in registers: split in two it takes twice as long.
 @kernel
 def _run(
-    memory: tuple[I64, I64, I64, F64],
+    memory: tuple[I64, I64, I64, F64, I64, F64],
     bounds: I64,
     time: I64,
     lon: F64,
@@ -170,9 +213,9 @@ def _run(
     cut: Bool,
     rules: tuple[float, float, float, float, int, int, int],
 ) -> tuple[npt.NDArray[np.int32], Bool, I64, I64, F64]:
-    count, cluster, candidate, origin = memory
+    count, cluster, candidate, origin, repeats, repeated = memory
     radius, hold_radius, low, high, establish, shortest, break_count = rules
-    n_fixes, unknown = len(time), (low + high) / 2.0
+    n_fixes, unknown, metres = len(time), (low + high) / 2.0, radius / 100.0
     stop, stands = np.full(n_fixes, -1, np.int32), np.zeros(n_fixes, np.bool_)
     room = n_fixes + len(bounds)  # a stop more than that there cannot be; pages never touched cost nothing
     since, until, where, stops = np.empty(room, np.int64), np.empty(room, np.int64), np.empty((room, 2)), 0
@@ -181,18 +224,31 @@ def _run(
         if begin == end:
             continue
         c, k, out = _read(cluster[r], origin[r, :2]), _read(candidate[r], origin[r, 2:]), count[r]
+        s = Repeat(repeats[r, 0], repeats[r, 1], repeats[r, 2], repeated[r, 0], repeated[r, 1], repeated[r, 2])
         number = -1
         for i in range(begin, end):
             if number >= 0 and cut[i]:
                 since[number], until[number], where[number] = c.evidence_first, c.evidence_last, _centroid(c)
                 number = -1
-            t, v = time[i], speed[i]
+            t = time[i]
+            v: float = np.float64(speed[i])
             evidence = not v > low  # unknown (NaN) is evidence too
-            if v != v:
-                v = unknown
+            if evidence:
+                if s.n:
+                    s = Repeat(0, 0, 0, 0.0, 0.0, 0.0)
+                if v != v:
+                    v = unknown
+            elif v != s.speed:
+                s = Repeat(1, 0, t, v, lon[i], lat[i])
+            else:
+                s = _again(s, t, lon[i], lat[i], metres)
+                if s.frozen:
+                    evidence, v = True, unknown
             broken, near, x, y = False, v < high or v <= low, 0, 0
             if c.n == 0:
                 c = _started(t, lon[i], lat[i], evidence)
+            elif gap[i] and (out > 0 or not _opened(c, shortest)):
+                k, broken = _started(t, lon[i], lat[i], evidence), True
             else:
                 if near:
                     if c.east == 0.0:
@@ -206,10 +262,10 @@ def _run(
                     c, out = _extended(c, t, 0, 0, 0, evidence), 0
                     k = _none()
                 else:
-                    if established:
+                    if established and not gap[i]:
                         out += 1 if v <= low else 2
                         k = _tried(k, t, v, lon[i], lat[i], evidence, high, radius)
-                        broken = gap[i] or out >= break_count
+                        broken = out >= break_count
                     else:
                         k, broken = _started(t, lon[i], lat[i], evidence), True
                     evidence = False
@@ -218,15 +274,22 @@ def _run(
                     since[number], until[number], where[number] = c.evidence_first, c.evidence_last, _centroid(c)
                 c, k, out, number = k, _none(), 0, -1
                 evidence = c.evidence_last == t
-            if number < 0 and c.evidence_first != NONE and c.evidence_last - c.evidence_first >= shortest:
+            if number < 0 and _opened(c, shortest):
                 number, stops = stops, stops + 1
             stop[i], stands[i] = number, evidence and number >= 0
         if number >= 0:
             since[number], until[number], where[number] = c.evidence_first, c.evidence_last, _centroid(c)
         count[r] = out
+        repeats[r], repeated[r] = (s.n, s.frozen, s.time), (s.speed, s.lon, s.lat)
         _write(c, cluster[r], origin[r, :2])
         _write(k, candidate[r], origin[r, 2:])
     return stop, stands, since[:stops].copy(), until[:stops].copy(), where[:stops].copy()
+
+
+@kernel
+def _opened(c: Cluster, shortest: int) -> bool:
+    """Whether its evidence spans a stop."""
+    return c.evidence_first != NONE and c.evidence_last - c.evidence_first >= shortest
 
 
 @kernel

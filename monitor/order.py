@@ -4,6 +4,7 @@ Definitions
     Of several positions at one time the one of the lowest digest is used. A *jump* implies more than a given speed from the last used
     fix; it takes no part, but the second jump within five positioned fixes does and becomes the reference.
     A vehicle's *own interval* is the lower median of its last five intervals between used fixes, a default before there are three.
+    The second jump is an *impossible movement*; how many used fixes there were since the last jump is counted.
     A *gap* is a silence longer than ten minutes and than three own intervals; for the automaton of stops, which does not see imprecise
     fixes, it came before the next fix that it does see.
 Shapes: N fixes, R vehicles.
@@ -27,6 +28,8 @@ ENOUGH = 3
 WINDOW = 5
 DEGREE_M = 112_000.0
 """No degree is longer."""
+MANY = 1_000_000
+"""Good fixes are not counted beyond this."""
 
 ORDER = np.dtype(
     [
@@ -36,6 +39,7 @@ ORDER = np.dtype(
         ("intervals", "i8", INTERVALS),
         ("known", "i8"),  # how many intervals there ever were
         ("since_jump", "i8"),  # positioned fixes since the last jump that was dropped; 0: none in the window
+        ("good", "i8"),  # used fixes since the last jump
         ("lon", "f8"),
         ("lat", "f8"),  # the last used fix
     ]
@@ -51,14 +55,25 @@ class Used(NamedTuple):
     fix: I64
     allowance: I64
     """ms of silence after it that presume nothing."""
+    threefold: I64
+    """ms: three own intervals, as known after it."""
     gap: Bool
     """Whether a gap came before it, for the automaton of stops; only where it is precise."""
+    jumped_m: F64
+    """Metres from the last good fix where it is the second jump that became the reference; else NaN."""
+    reach_m: F64
+    """Metres that were possible."""
+    good: I64
+    """Used fixes since the last jump: 0 for the reference itself."""
+    patience: I64
+    """(N,) of every fix, used or not: ms of silence after it that presume nothing."""
 
 
 def unseen(vehicles: int) -> npt.NDArray[np.void]:
     """(R,) ORDER of vehicles never seen."""
     state = np.zeros(vehicles, ORDER)
     state["frontier"] = state["last"] = NONE
+    state["good"] = MANY
     return state
 
 
@@ -84,7 +99,7 @@ def order(
 
 @kernel
 def _run(
-    memory: tuple[I64, I64, I64, I64, I64, I64, F64, F64],
+    memory: tuple[I64, I64, I64, I64, I64, I64, I64, F64, F64],
     bounds: I64,
     time: I64,
     lon: F64,
@@ -92,36 +107,46 @@ def _run(
     positioned: Bool,
     precise: Bool,
     rules: tuple[float, int, int, int],
-) -> tuple[I64, I64, Bool]:
-    frontier, last, gapped, intervals, known, since_jump, last_lon, last_lat = memory
+) -> tuple[I64, I64, I64, Bool, F64, F64, I64, I64]:
+    frontier, last, gapped, intervals, known, since_jump, good, last_lon, last_lat = memory
     jump_mps, first_interval, gap_floor, allowance_floor = rules
-    used, allowance, gap, n = np.empty(len(time), np.int64), np.empty(len(time), np.int64), np.zeros(len(time), np.bool_), 0
+    used, threefold, gap, n = np.empty(len(time), np.int64), np.empty(len(time), np.int64), np.zeros(len(time), np.bool_), 0
+    jumped, reached = np.full(len(time), np.nan), np.full(len(time), np.nan)
+    steady, patience = np.empty(len(time), np.int64), np.empty(len(time), np.int64)
     for r in range(len(bounds) - 1):
         own = _own_interval(intervals[r], known[r], first_interval)
         taken = NONE  # the time at which a position was looked at last
         for i in range(bounds[r], bounds[r + 1]):
             t = time[i]
             frontier[r] = max(frontier[r], t)
+            patience[i] = max(allowance_floor, 3 * own)
             if not positioned[i] or t == taken:
                 continue
-            taken, steady = t, False
+            taken, same, good[r] = t, False, min(good[r] + 1, MANY)
             if last[r] != NONE:
                 reach_m = jump_mps * max(1.0, (t - last[r]) / 1000.0)
-                if _dropped(since_jump, r, _apart_m(last_lon[r], last_lat[r], lon[i], lat[i], reach_m), reach_m):
-                    continue
+                apart_m = _apart_m(last_lon[r], last_lat[r], lon[i], lat[i], reach_m)
+                dropped = _dropped(since_jump, r, apart_m, reach_m)
+                if apart_m > reach_m:
+                    good[r] = 0
+                    if dropped:
+                        continue
+                    jumped[n], reached[n] = apart_m, reach_m
                 gapped[r] |= t - last[r] > max(gap_floor, 3 * own)
                 slot = known[r] % INTERVALS
-                steady = known[r] >= INTERVALS and intervals[r, slot] == t - last[r]  # then the median stays
+                same = known[r] >= INTERVALS and intervals[r, slot] == t - last[r]  # then the median stays
                 intervals[r, slot] = t - last[r]
                 known[r] += 1
             if precise[i]:
                 gap[n], gapped[r] = gapped[r] != 0, 0
             last[r], last_lon[r], last_lat[r] = t, lon[i], lat[i]
-            if not steady:
+            if not same:
                 own = _own_interval(intervals[r], known[r], first_interval)
-            used[n], allowance[n] = i, max(allowance_floor, 3 * own)
+            patience[i] = max(allowance_floor, 3 * own)
+            used[n], threefold[n], steady[n] = i, 3 * own, good[r]
             n += 1
-    return used[:n].copy(), allowance[:n].copy(), gap[:n].copy()
+    chosen, far, could = used[:n].copy(), jumped[:n].copy(), reached[:n].copy()
+    return chosen, patience[chosen], threefold[:n].copy(), gap[:n].copy(), far, could, steady[:n].copy(), patience
 
 
 @kernel

@@ -7,6 +7,7 @@ Shapes: R rows (vehicles), N fixes, S seen fixes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,14 +17,14 @@ import numpy.typing as npt
 
 from monitor import episodes, stops
 from monitor.detectors import DETECTORS
-from monitor.detectors.watching import SEVERITIES
+from monitor.detectors.watching import SEVERITIES, alarm_name
 from monitor.episodes import EPISODE
 from monitor.fixes import I32, I64, FixBatch, VehicleId
 from monitor.motion import MOTION, NONE
-from monitor.order import ORDER, order, unseen
+from monitor.order import ORDER, unseen
 from monitor.scene import Scene
-from monitor.signals import Signal
-from monitor.staging import JUDGED, stage
+from monitor.signals import UNKNOWN, Signal
+from monitor.staging import STAGES, stage
 from monitor.staging import unseen as unjudged
 from monitor.stops import Stop
 from monitor.visits import VISIT
@@ -32,7 +33,7 @@ from monitor.world import World
 STOPS = len(DETECTORS)
 """The kind under which every stop, authorized or not, is followed beside the detectors' kinds."""
 
-ROW = np.dtype([("order", ORDER), ("motion", MOTION), ("judged", JUDGED)])
+ROW = np.dtype([("order", ORDER), ("motion", MOTION), *STAGES])
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def fresh(vehicles: Sequence[VehicleId], code: I32) -> Rows:
     """Rows of vehicles never seen."""
     state = np.zeros(len(vehicles), ROW)
     state["order"] = unseen(len(vehicles))
-    state["judged"] = unjudged(len(vehicles))
+    unjudged(state)
     return Rows(tuple(vehicles), code, state, np.empty(0, VISIT), np.empty(0, EPISODE))
 
 
@@ -78,19 +79,9 @@ def step(rows: Rows, fixes: FixBatch, horizon: I64, world: World) -> Outcome:
     """
     state = rows.state.copy()
     bounds = np.append(np.searchsorted(fixes.vehicle, rows.code), len(fixes)).astype(np.int64)
-    row = np.repeat(np.arange(len(state), dtype=np.int32), np.diff(bounds))
-    used = order(
-        state["order"],
-        bounds,
-        fixes.time.view(np.int64),
-        fixes.lon,
-        fixes.lat,
-        fixes.positioned,
-        fixes.precise,
-        world.settings.order,
-    )
-    scene, visits = stage(rows.vehicles, state, rows.visits, world, fixes, row, used)
-    carried, ended, faults = _episodes(rows.episodes, scene, horizon)
+    scene, visits = stage(rows.vehicles, state, rows.visits, world, fixes, bounds)
+    due = np.maximum(horizon, state["order"]["frontier"] - 1)  # a fix of any kind comes after the deadlines before it
+    carried, ended, faults = _episodes(rows.episodes, scene, due)
     fired = carried["raised"][carried["presumed"]]
     np.maximum.at(state["order"]["frontier"], carried["row"][carried["presumed"]], fired)
     after = replace(rows, state=state, visits=visits, episodes=carried)
@@ -108,17 +99,26 @@ def _episodes(
 ) -> tuple[npt.NDArray[np.void], npt.NDArray[np.void], dict[str, str]]:
     """Run every detector, and the stops; gives the episodes to carry on, those that ended, and the faults."""
     kept, ended, faults = [], [], {}
+    bounds = np.searchsorted(before["kind"], np.arange(STOPS + 2))
     for kind, detector in enumerate(DETECTORS):
-        carried = before[before["kind"] == kind]
+        carried = before[bounds[kind] : bounds[kind + 1]]
         try:
-            on, over = episodes.run(kind, detector.watch(scene), carried, horizon)
+            on, over = episodes.run(kind, detector.watch(_asked(scene, carried)), carried, horizon)
         except Exception as error:  # noqa: BLE001 - the one place where a broken detector is caught, so that the others go on
             on, over = carried, carried[:0]
             faults[detector.KIND] = f"{type(error).__name__}: {error}"
         kept.append(on)
         ended.append(over)
-    on, over = episodes.run(STOPS, stops.watch(scene), before[before["kind"] == STOPS], horizon)
+    carried = before[bounds[STOPS] : bounds[STOPS + 1]]
+    on, over = episodes.run(STOPS, stops.watch(_asked(scene, carried)), carried, horizon)
     return np.concatenate([*kept, on], dtype=EPISODE), np.concatenate([*ended, over], dtype=EPISODE), faults
+
+
+def _asked(scene: Scene, carried: npt.NDArray[np.void]) -> Scene:
+    """The scene as the detector sees it whose open episodes are given."""
+    open_rows = np.zeros(len(scene.open), bool)
+    open_rows[carried["row"]] = True
+    return replace(scene, open=open_rows)
 
 
 def stops_of(rows: Rows, ended: npt.NDArray[np.void], world: World) -> list[Stop]:
@@ -159,8 +159,8 @@ def _signal(rows: Rows, e: Mapping[str, Any], world: World, *, closed: bool) -> 
         at=e["at"],
         until=until,
         presumed=e["presumed"],
-        lon=e["lon"],
-        lat=e["lat"],
+        lon=UNKNOWN if math.isnan(e["lon"]) else e["lon"],
+        lat=UNKNOWN if math.isnan(e["lat"]) else e["lat"],
         measure=lasted / 1000.0 if detector.UNIT == "s" else e["worst"],
         limit=e["bound"],
         unit=detector.UNIT,
@@ -168,4 +168,5 @@ def _signal(rows: Rows, e: Mapping[str, Any], world: World, *, closed: bool) -> 
         raised=e["raised"],
         decided=e["decided"],
         closed=closed,
+        detail=alarm_name(e["subject"]),
     )

@@ -26,7 +26,8 @@ from shapely.geometry.base import BaseGeometry
 from monitor.errors import ConfigurationError
 from monitor.geodesy import metres_per_degree
 from monitor.hours import Hours, parse_hours
-from monitor.settings import format_duration, parse_duration
+from monitor.settings import Limits, format_duration, parse_duration, read_limits
+from monitor.signals import instant
 
 STANDING_KINDS = (
     "yard", "customer", "drop", "rest_area", "fuel", "parking", "repair", "port_of_entry", "inspection_station",
@@ -37,6 +38,10 @@ CIRCLE_QUARTER = 16
 LONGEST_DWELL = timedelta(days=365)
 GEOMETRIES = "a GeoJSON Polygon, MultiPolygon, Point with radius_m, or LineString of a route"
 ZONES = available_timezones()
+UNCONFIRMED = {
+    "draft": "is a draft and does not count until a named person confirms it",
+    "dismissed": "was dismissed and does not count",
+}
 LARGEST_FILE_BYTES = 256 * 1024 * 1024
 
 
@@ -53,8 +58,18 @@ class Place:
     """Whose; None: everybody's."""
     max_dwell: timedelta | None = None
     hours: Hours | None = None
+    limits: Limits = field(default_factory=dict, hash=False)
+    """Detector -> parameter -> value, where they differ here."""
+    valid_from: int | None = None
+    valid_until: int | None = None
+    """ms since 1970 UTC, half-open: when it exists; None without bound."""
     properties: Mapping[str, Any] = field(default_factory=dict)
     """As the file has them: security, contact, source and what else."""
+
+    @property
+    def key(self) -> str:
+        """Its id, and since when it is as it is: no other place has that."""
+        return self.id if self.valid_from is None else f"{self.id}@{self.valid_from}"
 
 
 @dataclass(frozen=True)
@@ -160,8 +175,8 @@ class _Reader:
         if identity in self.seen:
             self.faults.append(f"{where}: id = {identity!r}: each id once; {self.seen[identity]} has it too")
         self.seen[identity] = where
-        if properties.get("status") == "draft":
-            self.warnings.append(f"{where}: is a draft and does not count until a named person confirms it")
+        if (status := properties.get("status")) in UNCONFIRMED:
+            self.warnings.append(f"{where}: {UNCONFIRMED[status]}")
             return
         kind = properties.get("kind")
         if kind not in (*KINDS, "route"):
@@ -205,9 +220,14 @@ class _Reader:
         carrier = properties.get("carrier")
         if carrier is not None and (not isinstance(carrier, str) or not carrier):
             self.faults.append(f"{where}: carrier = {carrier!r}: allowed is a carrier's id")
+        limits, faults = read_limits(properties.get("limits", {}), f"{where}: limits")
+        self.faults += faults
+        begins, ends = (self.instant(properties.get(name), f"{where}: {name}") for name in ("valid_from", "valid_until"))
+        if begins is not None and ends is not None and ends <= begins:
+            self.faults.append(f"{where}: valid_until = {properties['valid_until']!r}: allowed is a time after valid_from")
         if area is not None:
             name = str(properties.get("name") or identity)
-            self.places.append(Place(identity, name, kind, area, carrier, dwell, hours, dict(properties)))
+            self.places.append(Place(identity, name, kind, area, carrier, dwell, hours, limits, begins, ends, dict(properties)))
 
     def area(self, properties: Mapping[str, Any], geometry: BaseGeometry, where: str) -> Polygon | MultiPolygon | None:
         """Make a valid area of a polygon, or of a point with its radius."""
@@ -258,6 +278,16 @@ class _Reader:
             wish = f'a duration such as "4h" from 1s to {format_duration(LONGEST_DWELL)}'
             self.faults.append(f"{where}: max_dwell = {text!r}: allowed is {wish}")
         return dwell
+
+    def instant(self, text: Any, where: str) -> int | None:
+        """Read an instant, None for none."""
+        if text is None:
+            return None
+        try:
+            return instant(text)
+        except (ValueError, TypeError, OverflowError):
+            self.faults.append(f"{where} = {text!r}: allowed is an RFC 3339 time with a zone, such as 2026-03-01T06:00:00Z")
+            return None
 
     def hours(self, properties: Mapping[str, Any], where: str) -> Hours | None:
         """Read `hours`, in the place's `timezone`."""

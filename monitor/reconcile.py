@@ -1,7 +1,7 @@
 """Reconcile: what a step found, held against what is stored; the differences are the changes of the signal log.
 
-Stored and found signals are the same by vehicle, kind, place, route, trip and overlap in time, never by `since`: a late fix may move
-that. New ones are raised, changed ones revised or cleared, vanished ones withdrawn with a reason.
+Stored and found signals are the same by vehicle, kind, place, route, trip, detail and overlap in time, never by `since`: a late fix
+may move that. New ones are raised, changed ones revised or cleared, vanished ones withdrawn with a reason.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FOREVER = 2**62
 QUIET = ("measure", "lon", "lat", "decided", "raised", "closed")
 """What may change without anybody being told."""
 
-Key = tuple[str, str, str, str | None, str | None, str | None]
+Key = tuple[str, str, str, str | None, str | None, str | None, str | None]
 
 
 def reconcile(stored: Sequence[StoredSignal], found: Sequence[Signal], now: int, reason: str) -> list[Change]:
@@ -41,7 +41,7 @@ def reconcile(stored: Sequence[StoredSignal], found: Sequence[Signal], now: int,
 
 
 def _key(signal: Signal) -> Key:
-    return (signal.carrier, signal.vehicle, signal.kind, signal.place, signal.route, signal.trip)
+    return (signal.carrier, signal.vehicle, signal.kind, signal.place, signal.route, signal.trip, signal.detail)
 
 
 def _overlapping(candidates: Sequence[StoredSignal], signal: Signal) -> StoredSignal | None:

@@ -124,6 +124,8 @@ def _as_they_arrived(
                 done += len(fixes)
                 progress(done, total)
             faults.update(engine.take(empty(), (), 0, horizon).faults)
+            for vehicle in engine.waiting():
+                faults.update(engine.adjudicate(vehicle, 0, horizon).faults)
             with store.read() as t:
                 signals = t.signal_log()
                 stored = [t.fixes_of(fleet, code, None) for code in range(len(fleet.ids))]

@@ -1,26 +1,40 @@
 """The scene: all that is known of a batch of fixes, as columns, for the detectors to watch.
 
-*Used* fixes are those with a position, one a time, without jumps. *Seen* fixes are the used ones precise enough to tell a stop or a
-corridor.
-Shapes: N used fixes sorted by (row, time), S seen ones among them, R rows (vehicles), M (fix, place) pairs.
+*Reports* are all fixes, those of one time as one. *Used* fixes are those with a position, one a time, without jumps. *Seen* fixes
+are the used ones precise enough to tell a stop or a corridor.
+Shapes: Q reports sorted by (row, time), N used fixes likewise, S seen ones among them, R rows (vehicles), M (fix, place) pairs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from monitor.atlas import Offsets
-from monitor.fixes import F64, I32, I64, Bool
+from monitor.anchor import Outing
+from monitor.departure import Departures
+from monitor.fixes import F64, I32, I64, Bool, VehicleId
 from monitor.motion import Movement
+from monitor.order import Used
+from monitor.progress import Progress
 from monitor.settings import Detectors
+from monitor.silence import Parked
 from monitor.visits import Presence, Standing
 from monitor.world import World
 
+EVERY = slice(None)
 ALLOWED = -1
 """The limit, in ms, of a fix at which the vehicle may stand."""
+
+
+class Begins(NamedTuple):
+    """Where the fixes of each vehicle begin that has any in a batch."""
+
+    row: I64
+    at: I64
 
 
 @dataclass(frozen=True)
@@ -29,8 +43,7 @@ class Seen:
 
     fix: I64
     """(S,) which of the used fixes."""
-    first: Bool
-    """(S,) whether it is its vehicle's first in this batch."""
+    begins: Begins
     may: Bool
     """(S,) whether the vehicle may stand there."""
     limit: I64
@@ -46,8 +59,56 @@ class Seen:
     trip_since: I64
     """(S,) ms: where this fix is the first under another trip than the fix before, its time; else NONE."""
     movement: Movement
-    offsets: Offsets
-    """(S, K) metres off each route of the trip, and which."""
+    nearest: Nearest
+    progress: Progress
+    outing: Outing | None
+    """How it lies to where it last stood or might move; None where nothing forbids a movement."""
+
+
+class Nearest(NamedTuple):
+    """Of each seen fix the route of its trip that is nearest in corridors; 0 and -1 off any trip."""
+
+    share: F64
+    """Metres off it, in corridors."""
+    metres: F64
+    corridor: F64
+    """Its half-width, m."""
+    route: I32
+    number: I64
+    """Which of the trip's routes it is."""
+    along_m: F64
+    """Metres along it; NaN where that is not known."""
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Q reports, positioned or not: what devices say beside where they are."""
+
+    row: I32
+    time: I64
+    begins: Begins
+    alarms: npt.NDArray[np.uint32]
+    """(Q,) of `Alarm`, of all fixes of that time."""
+    door: npt.NDArray[np.int8]
+    """(Q,) 1 open, 0 closed, -1 unknown."""
+    door_speed: npt.NDArray[np.float32]
+    """(Q,) m/s, the greatest reported with an open door; NaN unknown."""
+    allowance: I64
+    """(Q,) ms of silence after it that presume nothing."""
+    used: I64
+    """(Q,) the newest used fix at or before it; -1: that lies before the batch, if there is one."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """What is remembered of R vehicles from before the batch: of the last used fix."""
+
+    time: I64
+    """(R,) ms; NONE: there is none."""
+    lon: F64
+    lat: F64
+    parked: Bool
+    may: Bool
 
 
 @dataclass(frozen=True)
@@ -59,16 +120,21 @@ class Placed:
     time: I64
     lon: F64
     lat: F64
-    allowance: I64
-    """(N,) ms of silence after each fix that presume nothing."""
+    used: Used
+    begins: Begins
     trip: I32
     profile: I32
     """(N,) the limits that hold for each fix."""
     presence: Presence
     standing: Standing
 
-    def limits(self, fix: I64, read: Callable[[Detectors], float]) -> F64:
-        """One number of the limits of some of the used fixes."""
+    @property
+    def allowance(self) -> I64:
+        """(N,) ms of silence after each fix that presume nothing."""
+        return self.used.allowance
+
+    def limits(self, fix: I64 | slice, read: Callable[[Detectors], float]) -> F64:
+        """One number of the limits of some of the used fixes; `EVERY` for all of them."""
         return self.world.limits(self.profile[fix], read)
 
 
@@ -76,7 +142,14 @@ class Placed:
 class Scene(Placed):
     """A batch of fixes and what the layers below the detectors say of it."""
 
+    vehicles: Sequence[VehicleId]
     seen: Seen
+    parked: Parked
+    departures: Departures
+    reports: Reports
+    before: Before
+    open: Bool
+    """(R,) whether something of the kind that is asked for is open, so that even a fix that shows nothing must be told."""
 
 
 def run_starts(value: I64, first: Bool, begins: I64, carried_value: I64, carried_since: I64) -> I64:

@@ -8,12 +8,15 @@ discards exactly what was decided after F. Instants are whole milliseconds since
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+UNKNOWN = math.nan
+"""The one NaN that signals hold, so that two of them that know no position compare equal."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -37,7 +40,7 @@ class Signal:
     """Whether silence, not a fix, reached the limit."""
     lon: float
     lat: float
-    """Degrees: the position at `since`; of a stop, its centroid."""
+    """Degrees: the position at `since`; of a stop, its centroid. UNKNOWN where none is known."""
     measure: float
     limit: float
     unit: str
@@ -50,11 +53,14 @@ class Signal:
     """ms; decided time of the latest change."""
     closed: bool
     """Whether no later fix, but for a late one, can change it any more."""
+    detail: str | None = None
+    """Which of several things of this kind: of a device's alarm its name."""
 
 
-def log_order(signal: Signal) -> tuple[int, str, str, str, int, str, str]:
-    """The order of the signal log: at, carrier, vehicle, kind, since, place, route."""
-    return (signal.at, signal.carrier, signal.vehicle, signal.kind, signal.since, signal.place or "", signal.route or "")
+def log_order(signal: Signal) -> tuple[int, str, str, str, int, str, str, str]:
+    """The order of the signal log: at, carrier, vehicle, kind, since, place, route, detail."""
+    where = (signal.place or "", signal.route or "", signal.detail or "")
+    return (signal.at, signal.carrier, signal.vehicle, signal.kind, signal.since, *where)
 
 
 def instant(text: str) -> int:
@@ -83,12 +89,15 @@ def json_line(**values: object) -> str:
 
 def _json(key: str, value: object) -> str:
     if key in ("lon", "lat") and isinstance(value, float):
+        if math.isnan(value):
+            return "null"
         return f"{round(value, 6) + 0.0:.6f}"
     return json.dumps(value, ensure_ascii=False)
 
 
 def log_line(signal: Signal) -> str:
-    """One line of the signal log: a JSON object with the fields of the replay contract, in its order."""
+    """One line of the signal log: a JSON object with the fields of the replay contract, in its order; `detail` where there is one."""
+    detail = {} if signal.detail is None else {"detail": signal.detail}
     return json_line(
         kind=signal.kind,
         vehicle=signal.vehicle,
@@ -104,6 +113,7 @@ def log_line(signal: Signal) -> str:
         limit=round(signal.limit, 3),
         unit=signal.unit,
         presumed=signal.presumed,
+        **detail,
     )
 
 

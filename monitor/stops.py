@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitor.detectors import unauthorized_stop
-from monitor.detectors.watching import told
+from monitor.detectors.watching import observed, told
 from monitor.episodes import ENDS, SHOWS, Watch
 from monitor.fixes import VehicleId
 from monitor.motion import NONE
@@ -39,17 +38,21 @@ def watch(scene: Scene) -> Watch:
     be after its last evidence.
     """
     seen, movement = scene.seen, scene.seen.movement
-    chosen = told(movement.stop >= 0, seen.first)
-    stop = movement.stop[chosen]
-    barred = ~seen.may[chosen]
-    authorized = unauthorized_stop.observe(scene)
-    return authorized._replace(
-        shows=np.where(stop >= 0, SHOWS, ENDS).astype(np.int8),
+    chosen = told(movement.stop >= 0, seen.begins, scene)
+    fix, stop = seen.fix[chosen], movement.stop[chosen]
+    barred, none = ~seen.may[chosen], np.full(len(fix), NONE)
+    return observed(
+        scene,
+        fix,
+        np.where(stop >= 0, SHOWS, ENDS),
         shown=np.append(movement.until, NONE)[stop],
-        since=unauthorized_stop.begun(movement, stop),
-        judged=authorized.end,
-        limit=np.zeros(len(stop), np.int64),
+        since=np.append(movement.since, NONE)[stop],
+        judged=none,
+        end=none,
         measure=(barred & movement.stands[chosen]).astype(np.float64),
         bound=barred.astype(np.float64),
-        place=scene.standing.place[seen.fix[chosen]],
+        place=scene.standing.place[fix],
+        lon=np.append(movement.lon, np.nan)[stop],
+        lat=np.append(movement.lat, np.nan)[stop],
+        centred=True,
     )

@@ -1,19 +1,19 @@
 """Trips: the dispatcher's plan for a vehicle over an interval, read from CSV or JSON lines.
 
-A trip holds over `[starts_at, ends_at)`. Of overlapping trips of one vehicle the latest start wins, then the greatest id.
+A trip holds over `[starts_at, ends_at)`, for its vehicle and for the trailer that it names. Of overlapping trips of one vehicle the
+latest start wins, then the greatest id.
 Fields: `id`, `vehicle`, `route` or `routes`, `starts_at`, `ends_at`, and optionally `carrier` ("default" where absent), `trailer`,
-`driver`, `origin`, `destination`, `authorized_places`, `load` (class), `port_of_entry`. Lists are JSON arrays, or in CSV ids
-separated by `;`.
+`driver`, `origin`, `destination`, `authorized_places`, `load` (class), `port_of_entry`, `limits`. Lists are JSON
+arrays, or in CSV ids separated by `;`; limits an object, or in CSV `key=value` separated by `;`.
 Shapes: N fixes, T trips.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, repeat
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,15 @@ import numpy.typing as npt
 from monitor.compiled import kernel
 from monitor.errors import ConfigurationError
 from monitor.fixes import I32, I64, VehicleId
-from monitor.settings import LOADS
-from monitor.signals import instant
+from monitor.records import instant_in, read_records, text_in
+from monitor.settings import LOADS, Limits, read_limits
 
 DEFAULT_CARRIER = "default"
 FIELDS = (
     "id", "carrier", "vehicle", "trailer", "driver", "route", "routes", "origin", "destination",
-    "authorized_places", "starts_at", "ends_at", "load", "port_of_entry",
+    "authorized_places", "starts_at", "ends_at", "load", "port_of_entry", "limits",
 )  # fmt: skip
+REQUIRED = ("id", "vehicle", "starts_at", "ends_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class Trip:
     trailer: str | None = None
     driver: str | None = None
     port_of_entry: str | None = None
+    limits: Limits = field(default_factory=dict, hash=False)
+    """Detector -> parameter -> value, where they differ on this trip."""
 
 
 class Trips:
@@ -60,7 +63,8 @@ class Trips:
         self.all: tuple[Trip, ...] = tuple(trips)
         of: dict[VehicleId, list[int]] = defaultdict(list)
         for index, trip in enumerate(self.all):
-            of[VehicleId(trip.carrier, trip.vehicle)].append(index)
+            for vehicle in {trip.vehicle, trip.trailer or trip.vehicle}:
+                of[VehicleId(trip.carrier, vehicle)].append(index)
         for indices in of.values():
             indices.sort(key=lambda i: (self.all[i].starts_at, self.all[i].id))
         self._number = {vehicle: number for number, vehicle in enumerate(of)}
@@ -117,12 +121,9 @@ def load_trips(file: Path) -> Trips:
     faults: list[str] = []
     trips: list[Trip] = []
     seen: dict[str, int] = {}
-    try:
-        records = list(_records(file, faults))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationError([f"{file}: not readable: {error}"]) from None
+    records = read_records(file, FIELDS, REQUIRED, faults)
     for line, record in records:
-        trip = _trip(record, f"{file}:{line}", faults)
+        trip = read_trip(record, f"{file}:{line}", faults)
         if trip is None:
             continue
         if trip.id in seen:
@@ -134,40 +135,14 @@ def load_trips(file: Path) -> Trips:
     return Trips(trips)
 
 
-def _records(file: Path, faults: list[str]) -> Iterable[tuple[int, Mapping[str, Any]]]:
-    """Pairs of line number and record."""
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        if file.suffix in {".jsonl", ".ndjson", ".json"}:
-            for number, text in enumerate(lines, 1):
-                if not text.strip():
-                    continue
-                try:
-                    record = json.loads(text)
-                except (json.JSONDecodeError, RecursionError) as error:
-                    faults.append(f"{file}:{number}: not JSON: {error}")
-                    continue
-                if isinstance(record, dict):
-                    yield number, record
-                else:
-                    faults.append(f"{file}:{number}: {text.strip()[:60]}: allowed is one JSON object a line")
-        else:
-            reader = csv.DictReader(lines)
-            missing = {"id", "vehicle", "starts_at", "ends_at"} - set(reader.fieldnames or ())
-            if missing:
-                faults.append(f"{file}:1: the header lacks {', '.join(sorted(missing))}; allowed are {', '.join(FIELDS)}")
-                return
-            for record in reader:
-                yield reader.line_num, record
-
-
-def _trip(record: Mapping[str, Any], where: str, faults: list[str]) -> Trip | None:
-    """Read one record; None, with the faults noted, where it is wrong."""
+def read_trip(record: Mapping[str, Any], where: str, faults: list[str]) -> Trip | None:
+    """Read one record; None, with the faults noted, where it is wrong; `where` names it in them."""
     before = len(faults)
-    texts = {name: _text(record, name, where, faults) for name in FIELDS if name not in {"routes", "authorized_places"}}
-    for name in ("id", "vehicle", "starts_at", "ends_at"):
+    texts = {name: _text(record, name, where, faults) for name in FIELDS if name not in {"routes", "authorized_places", "limits"}}
+    for name in REQUIRED:
         if not texts[name] and len(faults) == before:
             faults.append(f"{where}: {name}: is required")
-    start, end = (_instant(texts[name], f"{where}: {name}", faults) for name in ("starts_at", "ends_at"))
+    start, end = (instant_in(texts[name], f"{where}: {name}", faults) for name in ("starts_at", "ends_at"))
     load = texts["load"] or "standard"
     if load not in LOADS:
         faults.append(f"{where}: load = {load!r}: allowed is {', '.join(LOADS)}")
@@ -175,6 +150,8 @@ def _trip(record: Mapping[str, Any], where: str, faults: list[str]) -> Trip | No
         faults.append(f"{where}: ends_at = {texts['ends_at']!r}: allowed is a time after starts_at = {texts['starts_at']!r}")
     routes = _ids(record.get("routes"), f"{where}: routes", faults) or _ids(texts["route"], f"{where}: route", faults) or ()
     places = _ids(record.get("authorized_places"), f"{where}: authorized_places", faults)
+    limits, wrong = read_limits(_table(record.get("limits")), f"{where}: limits")
+    faults += wrong
     if len(faults) > before or start is None or end is None:
         return None
     return Trip(
@@ -191,31 +168,30 @@ def _trip(record: Mapping[str, Any], where: str, faults: list[str]) -> Trip | No
         trailer=texts["trailer"],
         driver=texts["driver"],
         port_of_entry=texts["port_of_entry"],
+        limits=limits,
     )
 
 
-def _text(record: Mapping[str, Any], name: str, where: str, faults: list[str]) -> str | None:
-    value = record.get(name)
-    if name == "load" and isinstance(value, dict):
-        value = value.get("class")
-    if value is None or value == "":
-        return None
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
+def _table(value: Any) -> Any:
+    """The limits of a record: an object, or in CSV "key=value;key=value"."""
     if not isinstance(value, str):
-        faults.append(f"{where}: {name} = {value!r}: allowed is a text")
-        return None
-    return value.strip() or None
+        return {} if value is None else value
+    pairs = [part.partition("=") for part in value.split(";") if part.strip()]
+    return {key.strip(): _number(text.strip()) for key, _, text in pairs}
 
 
-def _instant(text: str | None, where: str, faults: list[str]) -> int | None:
-    if text is None:
-        return None
+def _number(text: str) -> Any:
+    """A text as the number it shows, else as it is."""
     try:
-        return instant(text)
-    except (ValueError, OverflowError):
-        faults.append(f"{where} = {text!r}: allowed is an RFC 3339 time with a zone, such as 2026-03-01T06:00:00Z")
-        return None
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _text(record: Mapping[str, Any], name: str, where: str, faults: list[str]) -> str | None:
+    if name == "load" and isinstance(record.get(name), dict):
+        record = {name: record[name].get("class")}
+    return text_in(record, name, where, faults)
 
 
 def _ids(value: Any, where: str, faults: list[str]) -> tuple[str, ...] | None:

@@ -4,13 +4,17 @@ Definitions
     Entering takes one fix inside. During a visit a fix inside, or within 30 m of the edge, keeps it; leaving takes two consecutive
     fixes further out than that (the visit ends at the first of them) or one by more than 200 m. At the first such fix the vehicle
     has not yet left. Only places of the vehicle's own carrier, or of nobody in particular, exist for it.
-    A vehicle *may stand* in a place of a standing kind within its hours. Where its trip names authorized places, customers and
-    yards count only if named there, or as origin or destination. A permitted place wins over `no_stop`; `restricted` over all.
+    A vehicle *may stand* in a place of a standing kind within its hours; in a yard at all hours, because a yard's say when it may be
+    left. Where its trip names authorized places, customers and
+    yards count only if named there, or as origin or destination. An authorization adds a place, a spot, or everywhere. A permitted
+    place wins over `no_stop`; `restricted` over all.
 Shapes: N fixes, R vehicles, M (fix, place) pairs, V visits, P places, T trips.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,8 +22,10 @@ import numpy.typing as npt
 
 from monitor.atlas import Atlas, Pairs
 from monitor.compiled import kernel
-from monitor.fixes import I32, I64, Bool
+from monitor.fixes import F64, I32, I64, Bool, VehicleId
+from monitor.geodesy import distances_m
 from monitor.motion import NONE
+from monitor.permits import Authorization
 from monitor.places import STANDING_KINDS
 from monitor.trips import Trip
 
@@ -168,42 +174,48 @@ class Standing(NamedTuple):
 
 
 class Permissions:
-    """Which places let whom stand, as arrays over places and trips."""
+    """Which places let whom stand, as arrays over places and trips; and who else was allowed to."""
 
-    def __init__(self, atlas: Atlas, trips: tuple[Trip, ...]) -> None:
+    def __init__(self, atlas: Atlas, trips: tuple[Trip, ...], authorizations: Sequence[Authorization] = ()) -> None:
         places = atlas.places
         self.atlas = atlas
+        self.authorizations: dict[VehicleId, list[Authorization]] = defaultdict(list)
+        for authorization in authorizations:
+            self.authorizations[authorization.of].append(authorization)
         self.standing = np.array([place.kind in STANDING_KINDS for place in places], bool)
         self.restricted = np.array([place.kind == "restricted" for place in places], bool)
         self.no_stop = np.array([place.kind == "no_stop" for place in places], bool)
         self.named = np.array([place.kind in NAMED_KINDS for place in places], bool)
         self.customer = np.array([place.kind == "customer" for place in places], bool)
+        self.yard = np.array([place.kind == "yard" for place in places], bool)
+        self.dead_zone = np.array([place.kind == "dead_zone" for place in places], bool)
         self.timed = np.array([place.hours is not None for place in places], bool)
         by_id = sorted(range(len(places)), key=lambda code: places[code].id)
         self.rank = np.empty(len(places), np.int64)
         self.rank[by_id] = np.arange(len(places))
         self.naming = np.array([trip.authorized_places is not None for trip in trips] + [False], bool)
         self.named_by = {
-            (number, atlas.place_code[identity])
+            (number, code)
             for number, trip in enumerate(trips)
             if trip.authorized_places is not None
             for identity in (*trip.authorized_places, trip.origin, trip.destination)
-            if identity is not None and identity in atlas.place_code
+            for code in atlas.codes_of.get(identity or "", ())
         }
 
-    def standing_at(self, presence: Presence, time: I64, trip: I32) -> Standing:
-        """Judge N fixes (`time` ms, `trip` index or -1) by the visits they lie in."""
+    def standing_at(self, presence: Presence, time: I64, trip: I32, allowed: Bool) -> Standing:
+        """Judge N fixes (`time` ms, `trip` index or -1) by the visits they lie in; `allowed`: by an authorization."""
         n = len(time)
         under_way = presence.ended == NONE
         fix, place = presence.fix[under_way], presence.place[under_way]
         permits = self.standing[place]
-        for code in np.unique(place[permits & self.timed[place]]):
+        for code in np.unique(place[permits & self.timed[place] & ~self.yard[place]]):
             hours, there = self.atlas.places[code].hours, place == code
             if hours is not None:
                 permits[there] &= hours.open_at(time[fix[there]])
         asked = np.flatnonzero(permits & self.named[place] & self.naming[trip[fix]])
         permits[asked] = [(int(trip[fix[j]]), int(place[j])) in self.named_by for j in asked]
         may, vetoed = np.zeros(n, bool), np.zeros(n, bool)
+        may |= allowed
         may[fix[permits]] = True
         vetoed[fix[self.restricted[place]]] = True
         may &= ~vetoed
@@ -212,6 +224,23 @@ class Permissions:
         over = ~under_way & self.standing[presence.place]
         np.maximum.at(left, presence.fix[over], presence.ended[over])
         return Standing(may, self._least(n, fix, place, permits | ~may[fix]), self._least(n, fix, place, watched), left)
+
+    def authorized(self, vehicles: Sequence[VehicleId], bounds: I64, presence: Presence, time: I64, lon: F64, lat: F64) -> Bool:
+        """(N,) whether an authorization lets the vehicle stand at each fix; vehicle r has the fixes `bounds[r]` to `bounds[r + 1]`."""
+        out = np.zeros(len(time), bool)
+        for r in np.flatnonzero(np.diff(bounds)).tolist() if self.authorizations else ():
+            mine = slice(bounds[r], bounds[r + 1])
+            for one in self.authorizations.get(vehicles[r], ()):
+                holds = (time[mine] >= one.starts_at) & (time[mine] < one.ends_at)
+                if one.place is not None:
+                    there = np.isin(presence.place, self.atlas.codes_of.get(one.place, ())) & (presence.ended == NONE)
+                    holds &= np.isin(np.arange(mine.start, mine.stop), presence.fix[there])
+                elif one.lon is not None and one.lat is not None:
+                    n = mine.stop - mine.start
+                    away = distances_m(np.full(n, one.lon), np.full(n, one.lat), lon[mine], lat[mine])
+                    holds &= away <= one.radius_m
+                out[mine] |= holds
+        return out
 
     def _least(self, n: int, fix: I64, place: I32, which: Bool) -> I32:
         """(N,) the place of least id among those of each fix; -1 for none."""

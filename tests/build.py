@@ -135,7 +135,7 @@ def nobody() -> tuple[FixBatch, Fleet]:
 
 def world_of(random: tracks.World) -> World:
     """A random world, in the form that the core takes."""
-    return World(random.settings, geofences_of(random.features, random.settings.timezone), Trips(random.trips))
+    return World(random.settings, geofences_of(random.features, random.settings.timezone), Trips(random.trips), random.permits)
 
 
 def geofences_of(features: Sequence[Any], timezone: str = "UTC") -> Geofences:

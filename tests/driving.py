@@ -1,7 +1,7 @@
 """A driver who does everything that the rules speak of, and a device that gets it wrong as devices do; for random tracks.
 
-Rows are (ms, x east in m, y north in m, speed in m/s or NaN, accuracy in m or NaN) on a plane around an anchor, in time order
-until the device has had its way with them.
+Rows are (ms, x east in m, y north in m, speed in m/s or NaN, accuracy in m or NaN, door, alarms, ignition) on a plane around an
+anchor, in time order until the device has had its way with them; a row without a position has NaN for x and y.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import numpy as np
 NAN = math.nan
 INTERVALS_S = (1, 2, 5, 10, 15, 20, 30, 30, 30, 60, 60, 120)
 OUTLIER_M = 60_000.0
+ALARMS = (1, 2, 4, 8, 16, 32, 64)
+"""Bits; those of unlocking and of the door are nobody's alarm."""
 
 
 class Row(NamedTuple):
@@ -25,12 +27,16 @@ class Row(NamedTuple):
     y: float
     speed: float
     accuracy: float = NAN
+    door: int = -1
+    alarms: int = 0
+    ignition: int = -1
 
 
 class Driver:
     """One vehicle's day: `rows` grow with everything it does.
 
-    `haunts` are the points it likes to go to and to pass, `rooms` the places (x, y, radius) that it likes to step out of.
+    `haunts` are the points it likes to go to and to pass, `rooms` the places (x, y, radius) that it likes to step out of, `lines` the
+    routes that it likes to drive along, to and fro.
     """
 
     def __init__(
@@ -39,8 +45,9 @@ class Driver:
         start: int,
         haunts: Sequence[tuple[float, float]],
         rooms: Sequence[tuple[float, float, float]],
+        lines: Sequence[Sequence[tuple[float, float]]] = (),
     ) -> None:
-        self.rng, self.time, self.haunts, self.rooms = rng, start, haunts, rooms
+        self.rng, self.time, self.haunts, self.rooms, self.lines = rng, start, haunts, rooms, lines
         self.rows: list[Row] = []
         self.x, self.y = self.somewhere()
         self.whole_seconds = bool(rng.random() < 0.75)
@@ -56,7 +63,8 @@ class Driver:
         """Go on until there are n rows."""
         deeds = (
             self.stand, self.sleep, self.sleep, self.drift, self.crawl, self.drive, self.drive, self.detour, self.lights,
-            self.silence, self.step_out, self.step_out,
+            self.detour, self.astray, self.silence, self.step_out, self.step_out, self.follow, self.follow, self.follow, self.leap,
+            self.nap,
         )  # fmt: skip
         if self.rng.random() < 0.4:
             self.sleep()
@@ -109,6 +117,11 @@ class Driver:
         angle, metres = self.rng.uniform(0, 2 * math.pi), self.rng.uniform(300, 4000)
         self.towards((self.x + metres * math.cos(angle), self.y + metres * math.sin(angle)))
 
+    def astray(self) -> None:
+        """Drive away from everything and say nothing for a while, or till the end."""
+        self.detour()
+        self.pause()
+
     def lights(self) -> None:
         """Wait at lights for a few reports, then drive on a little."""
         for _ in range(self.rng.integers(1, 5)):
@@ -153,6 +166,44 @@ class Driver:
             if self.rng.random() < 0.5:
                 self.pause()
 
+    def follow(self) -> None:
+        """Drive along a route from somewhere on it: ahead, back, and often ahead again."""
+        if not self.lines:
+            return self.drive()
+        line = np.array(self.lines[int(self.rng.integers(len(self.lines)))])
+        along = np.cumsum([0.0, *np.hypot(*np.diff(line, axis=0).T)])
+        stage = min(float(self.rng.uniform(8, 25)) * self.interval, 400.0)
+        at = float(self.rng.uniform(0, along[-1]))
+        for sign in self.rng.choice([1, -1]) * np.array([1, -1, 1][: self.rng.integers(1, 4)]):
+            for _ in range(self.rng.integers(2, 9)):
+                self.x, self.y = (float(np.interp(at, along, column)) for column in line.T)
+                self.report(round(stage / self.interval, 2), 10.0)
+                at = min(max(at + sign * stage, 0.0), float(along[-1]))
+        return None
+
+    def leap(self) -> None:
+        """Be somewhere else at once, for a few reports, and perhaps be back as fast."""
+        here, heading, metres = (self.x, self.y), self.rng.uniform(0, 2 * math.pi), self.rng.uniform(5_000, 40_000)
+        self.interval = int(self.rng.choice([1, 5, 10, 30]))
+        self.move(heading, metres)
+        for _ in range(self.rng.integers(1, 8)):
+            self.report(float(self.rng.choice([0.0, 15.0])), 4.0)
+        self.x, self.y = here if self.rng.random() < 0.6 else self.somewhere()
+        for _ in range(self.rng.integers(1, 8)):
+            self.report(float(self.rng.choice([0.0, 15.0])), 4.0)
+
+    def nap(self) -> None:
+        """Stand, and report now and then: every minute or so, then every few; be elsewhere at the last report, perhaps."""
+        for _ in range(3):
+            self.report(0.0, 3.0)
+        for seconds in self.rng.choice([60, 90, 120, 180, 240, 420, 600], self.rng.integers(2, 6)).tolist():
+            self.time += int(seconds) * 1000
+            self.rows.append(Row(self.time, self.x, self.y, 0.0))
+        if self.rng.random() < 0.5:
+            self.pause()
+            self.move(self.rng.uniform(0, 2 * math.pi), self.rng.uniform(100, 3000))
+            self.report(0.0, 3.0)
+
     def towards(self, target: tuple[float, float]) -> None:
         """Drive to a point, reporting on the way."""
         speed = self.rng.uniform(5, 30)
@@ -170,6 +221,30 @@ class Driver:
         """Change place."""
         self.x += metres * math.cos(heading)
         self.y += metres * math.sin(heading)
+
+
+def wired(rng: np.random.Generator, rows: Sequence[Row]) -> list[Row]:
+    """What door and alarms say meanwhile: they come and go, at times between and beside the positions, or instead of them."""
+    restless, door, alarms, blind = float(rng.choice([0.0, 0.03, 0.1])), -1, 0, False
+    has_door, has_ignition = rng.random() < 0.6, rng.random() < 0.6
+    out: list[Row] = []
+    for row in rows:
+        if rng.random() < restless:
+            alarms |= int(rng.choice(ALARMS))
+        elif rng.random() < 0.3:
+            alarms &= int(rng.choice([0, 2, 5, 127]))
+        if has_door and rng.random() < 0.25:
+            door = int(rng.choice([-1, 0, 0, 1]))
+        blind = rng.random() < 0.6 if blind else bool(alarms & 2) and rng.random() < 0.2
+        off = row.speed < 0.5 and rng.random() < 0.8
+        here = row._replace(door=door, alarms=alarms, ignition=int(not off) if has_ignition and rng.random() < 0.9 else -1)
+        out.append(here._replace(x=NAN, y=NAN) if blind else here)
+        if rng.random() < restless:
+            beside = here._replace(
+                x=NAN, y=NAN, speed=float(rng.choice([NAN, 0.0, 2.5, 20.0])), time=row.time + 1000 * int(rng.choice([0, 7]))
+            )
+            out.append(beside._replace(door=int(rng.choice([-1, 0, 1])), alarms=int(rng.choice([0, *ALARMS]))))
+    return out
 
 
 def mangled(rng: np.random.Generator, rows: Sequence[Row]) -> list[Row]:
@@ -196,7 +271,7 @@ def mangled(rng: np.random.Generator, rows: Sequence[Row]) -> list[Row]:
         if rng.random() < rate:
             out.append(row)
         if rng.random() < rate:
-            out.append(row._replace(x=row.x + rng.normal() * rng.choice([20.0, 400.0])))
+            out.append(row._replace(x=row.x + rng.normal() * rng.choice([20.0, 400.0]), door=int(rng.integers(-1, 2))))
         if rng.random() < rate and i:
             out.append(rows[i - 1]._replace(time=row.time))
     return out

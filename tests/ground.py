@@ -15,7 +15,8 @@ import numpy as np
 from shapely.geometry import MultiPolygon, Polygon, shape
 
 from monitor.fixes import F64
-from monitor.settings import milliseconds, parse_duration
+from monitor.settings import milliseconds, parse_duration, read_limits
+from monitor.signals import instant, timestamp
 from tests.oracle import OraclePlace, OracleRoute
 from tests.oracle_geometry import metres_per_degree
 
@@ -27,13 +28,21 @@ ANCHORS = ((-76.48, 44.23), (-79.62, 43.71), (-73.57, 45.5), (-76.14, 43.05), (-
 """Kingston, Mississauga, Montréal, Syracuse, Ottawa, Cornwall."""
 KINDS = (
     "customer", "rest_area", "yard", "no_stop", "port_of_entry", "parking", "fuel", "restricted", "high_risk", "drop", "no_stop",
+    "dead_zone", "yard", "restricted",
 )  # fmt: skip
+LIMITS: dict[str, list[Any]] = {
+    "unauthorized_stop.limit": ["30s", "2m", "5m"], "route_deviation.corridor_m": [200.0, 400.0],
+    "route_deviation.min_duration": ["30s", "90s"], "long_dwell.customer": ["60s", "3m"], "long_dwell.rest_area": ["30s", "2m"],
+    "signal_lost.limit": ["90s", "4m"], "device_alarm.jamming_limit": ["0s", "30s", "2m"], "wrong_way.back_m": [250.0, 600.0],
+    "after_hours_movement.moved_m": [100.0, 300.0], "door_open.limit": ["30s"], "zone_breach.limit": ["30s"],
+}  # fmt: skip
+"""What a trip or a place may say of limits."""
 
 
 class Ground:
     """A plane around an anchor: metres east and north, to degrees of six decimals.
 
-    `haunts` are points where rules apply, `rooms` the circles (x, y, radius) that places fill roughly.
+    `haunts` are points where rules apply, `rooms` the circles (x, y, radius) that places fill roughly, `lines` the routes' vertices.
     """
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -42,6 +51,7 @@ class Ground:
         self.scale = metres_per_degree(float(self.anchor[1]))
         self.haunts: list[tuple[float, float]] = [(0.0, 0.0)]
         self.rooms: list[tuple[float, float, float]] = []
+        self.lines: list[list[tuple[float, float]]] = []
 
     def degrees(self, metres: Sequence[tuple[float, float]]) -> list[list[float]]:
         """(lon, lat) of points, as GeoJSON has them."""
@@ -49,8 +59,8 @@ class Ground:
         return rounded
 
 
-def random_places(rng: np.random.Generator, ground: Ground) -> list[Feature]:
-    """A handful of places, half of them overlapping another."""
+def random_places(rng: np.random.Generator, ground: Ground, start: int) -> list[Feature]:
+    """A handful of places, half of them overlapping another; some exist for a while, in the hours after `start` (ms)."""
     out = []
     for number, kind in enumerate(rng.permutation(KINDS)[: rng.integers(4, len(KINDS) + 1)].tolist()):
         centre = rng.uniform(-SPREAD_M, SPREAD_M, 2)
@@ -62,16 +72,28 @@ def random_places(rng: np.random.Generator, ground: Ground) -> list[Feature]:
         properties = {"id": f"{kind}-{number}", "name": f"{kind} {number}", "kind": kind, "source": "invented"}
         if kind == "port_of_entry" or rng.random() < 0.3:
             properties["max_dwell"] = str(rng.choice(["30s", "60s", "90s", "2m", "5m"]))
-        if kind == "yard" or rng.random() < 0.1:
+        if (kind == "yard" and rng.random() < 0.7) or rng.random() < 0.1:
             properties["carrier"] = str(rng.choice(["north", "south"]))
-        if rng.random() < 0.25:
+        if rng.random() < (0.7 if kind == "yard" else 0.25):
             properties["hours"] = str(rng.choice(HOURS))
             properties["timezone"] = ZONE
         if rng.random() < 0.08:
             properties["status"] = "draft"
+        if rng.random() < 0.1:
+            properties["valid_from"] = timestamp(start + 1000 * int(rng.integers(0, 2 * 3600)))
+        if rng.random() < 0.1:
+            properties["valid_until"] = timestamp(start + 1000 * int(rng.integers(2 * 3600, 4 * 3600)))
+        if rng.random() < 0.15:
+            properties["limits"] = random_limits(rng)
         geometry = random_geometry(rng, ground, (float(centre[0]), float(centre[1])), radius)
         out.append({"type": "Feature", "properties": properties, "geometry": geometry})
     return out
+
+
+def random_limits(rng: np.random.Generator) -> dict[str, Any]:
+    """What a trip or a place says of some limits."""
+    keys = rng.permutation(list(LIMITS)).tolist()[: rng.integers(1, 5)]
+    return {key: LIMITS[key][rng.integers(len(LIMITS[key]))] for key in keys}
 
 
 def random_geometry(rng: np.random.Generator, ground: Ground, centre: tuple[float, float], radius: float) -> Feature:
@@ -101,6 +123,9 @@ def random_routes(rng: np.random.Generator, ground: Ground) -> list[Feature]:
         steps = np.linspace(0, 1, int(rng.integers(3, 7)))[:, None]
         line = start + (end - start) * steps + rng.normal(size=(len(steps), 2)) * 500
         points = [(float(x), float(y)) for x, y in line]
+        if rng.random() < 0.3:  # out and back, beside itself
+            points += [(x + float(rng.uniform(20, 400)), y + float(rng.uniform(20, 400))) for x, y in reversed(points)]
+        ground.lines.append(points)
         for x, y in points:
             ground.haunts += [(x, y), (x, y)]
         properties: Feature = {"id": f"route-{number}", "name": f"Route {number}", "kind": "route", "source": "invented"}
@@ -120,8 +145,10 @@ def oracle_places(features: Sequence[Feature]) -> list[OraclePlace]:
             continue
         dwell = milliseconds(parse_duration(said["max_dwell"])) if "max_dwell" in said else None
         hours = opening(said["hours"]) if "hours" in said else None
+        begin, end = (instant(said[name]) if name in said else None for name in ("valid_from", "valid_until"))
+        limits, _ = read_limits(said.get("limits", {}), said["id"])
         polygon = cast(Polygon | MultiPolygon, shape(feature["geometry"]))
-        out.append(OraclePlace(said["id"], said["kind"], polygon, said.get("carrier"), dwell, hours))
+        out.append(OraclePlace(said["id"], said["kind"], polygon, said.get("carrier"), dwell, hours, limits, begin, end))
     return out
 
 

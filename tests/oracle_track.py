@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +28,7 @@ STANDING_KINDS = frozenset(
 )
 NAMED_KINDS = frozenset({"customer", "yard"})
 UNKNOWN_SPEED_MPS = 1.75
+SAME_SPEED = 5
 NEAR_M, FAR_M = 30.0, 200.0
 EDGE_DEGREES = 5e-7
 CLOSE = 0.006
@@ -125,6 +126,7 @@ class Track:
         self.visits = [visit for place in places.values() for visit in self.visits_of(place)]
         self.annotate()
         self.seen = [fix for fix in self.used if not fix.coarse]
+        self.disbelieve()
         self.clusters: list[Cluster] = []
         self.standing = self.motion()
 
@@ -230,6 +232,23 @@ class Track:
 
     # ── standing and under way ──
 
+    def disbelieve(self) -> None:
+        """Make frozen speeds unknown: said five times running and contradicted by where the fixes lie, until they change."""
+        radius_m = self.settings.motion.radius_m
+        for (speed, slow_or_unknown), fixes in groupby(self.seen, key=lambda fix: (fix.speed, fix.evidence)):
+            run, frozen = list(fixes), False
+            mark = run[0]
+            for number, fix in enumerate(run, start=1):
+                if slow_or_unknown:
+                    continue
+                if not frozen and speed * (fix.time - mark.time) / 1000 >= 2 * radius_m:
+                    if self.over(fix, distance(fix.lon, fix.lat, mark.lon, mark.lat), radius_m, margin=0.002):
+                        mark = fix
+                    else:
+                        frozen = number >= SAME_SPEED
+                if frozen:
+                    fix.speed, fix.evidence = UNKNOWN_SPEED_MPS, True
+
     def motion(self) -> list[Cluster | None]:
         """(N seen) the cluster whose open stop this fix is evidence of, when it came; None where it shows no stop."""
         m = self.settings.motion
@@ -240,9 +259,11 @@ class Track:
             since = [other for other in self.used if before <= other.time <= fix.time]
             gap = any(b.time - a.time > b.gap for a, b in pairwise(since))
             cluster = self.clusters[-1] if self.clusters else None
-            if cluster is None:
+            within = cluster is not None and self.inside(fix, cluster)
+            if cluster is None or (gap and (counter or not cluster.opened(milliseconds(m.shortest_stop)))):
                 self.clusters.append(Cluster([fix], [fix]))
-            elif self.inside(fix, cluster):
+                counter, candidate = 0, None
+            elif within:
                 cluster.join(fix)
                 counter, candidate = 0, None
             elif not gap and self.holds(fix, cluster):
@@ -250,7 +271,7 @@ class Track:
                 counter, candidate = 0, None
             else:
                 counter += 1 if fix.speed <= m.low_mps else 2
-                if candidate and self.inside(fix, candidate):
+                if candidate and not gap and self.inside(fix, candidate):
                     candidate.join(fix)
                 else:
                     candidate = Cluster([fix], [fix])

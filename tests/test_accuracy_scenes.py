@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.accuracy import deviations, real, rules
-from benchmarks.accuracy.contest import MONITOR, aims, contest, worse
-from benchmarks.accuracy.page import metric_table, worse_claims
-from benchmarks.accuracy.scenes import SCENES, Scene, round_trip
+from benchmarks.accuracy import deviations, journeys, real, rules
+from benchmarks.accuracy.contest import METRICS, MONITOR, aims, contest, worse
+from benchmarks.accuracy.page import HEAD, WHY, metric_table, worse_claims
+from benchmarks.accuracy.scenes import SCENES, Scene, halting_queue, round_trip
 from benchmarks.accuracy.scoring import Found, Score, belonging, f1, iou, joined, score, within
 from benchmarks.accuracy.tracks import START_MS, Device, Motion, Track
 
 MINUTE = 60_000
-PERFECT = Score(stops=1, alerts=1, incidents=1, recall=1, known=1, bias_s=0, false_moves=0, false_alerts=0)
+PERFECT = Score(stops=1, alerts=1, incidents=1, recall=1, shown=1, known=1, bias_s=0, false_moves=0, false_alerts=0)
 
 
 def one_stop(motion: Motion) -> None:
@@ -75,6 +75,28 @@ def test_a_missing_speed_is_unknown_not_zero() -> None:
     assert np.isnan(track.speed).all()
 
 
+def test_a_speed_in_whole_kilometres_an_hour_is_one() -> None:
+    [track] = Scene("whole", one_stop, Device(speed="whole"), vehicles=1).tracks()
+    np.testing.assert_allclose(track.speed * 3.6, np.round(track.speed * 3.6))
+    assert track.speed.max() > 9
+
+
+@pytest.mark.parametrize(
+    ("device", "radius", "fit"),
+    [
+        (Device(noise_m=25), 75, True),
+        (Device(noise_m=26), 75, False),
+        (Device(drift_m=40), 75, True),
+        (Device(drift_m=40, speed="missing"), 75, False),
+        (Device(drift_m=40, speed="5"), 75, False),
+        (Device(drift_m=40, speed="missing"), 150, True),
+        (Device(drift_m=80), 75, False),
+    ],
+)
+def test_a_radius_suits_three_standard_deviations(device: Device, radius: float, fit: bool) -> None:
+    assert Scene("scene", one_stop, device, radius).fit is fit
+
+
 def test_the_hourly_spike_is_one_fix_an_hour() -> None:
     def night(motion: Motion) -> None:
         motion.stand(8 * 3600)
@@ -108,6 +130,14 @@ def test_a_stop_told_twice_is_two_alerts_and_one_false_move() -> None:
     assert (said.alerts, said.recall, said.false_moves, said.bias_s) == (2, 1, 1, 60)
     assert said.incidents == 1
     assert said.false_alerts == 0.5
+
+
+def test_what_reports_cannot_show_is_not_asked_of_what_they_show() -> None:
+    track = standing([0, 3, 6, 9, 12])
+    stops = ((0, 5 * MINUTE), (6 * MINUTE, 13 * MINUTE))
+    twice = Track(track.name, track.time, track.lon, track.lat, track.speed, stops, 0.2, 0.1)
+    said = score([twice], [Found([(6 * MINUTE, 12 * MINUTE)], [])])
+    assert (said.recall, said.shown) == (0.5, 1)
 
 
 def test_in_a_queue_there_are_no_false_moves() -> None:
@@ -165,7 +195,7 @@ def test_the_monitor_is_perfect_on_one_plain_stop_and_nothing_is_missed() -> Non
     scores = contest({}, [scene])
     mine = scores["plain"][MONITOR]
     assert (mine.alerts, mine.recall, mine.false_moves, mine.false_alerts) == (1, 1, 0, 0)
-    assert [aim.missed for aim in aims(scores, [scene])] == [[]] * 6
+    assert [aim.missed for aim in aims(scores, [scene])] == [[]] * 7
     assert worse(scores) == []
 
 
@@ -173,7 +203,7 @@ def test_the_page_says_where_a_peer_is_better_and_where_all_agree() -> None:
     late = Score(**{**vars(PERFECT), "bias_s": 12.0})
     scores = {"plain": {MONITOR: PERFECT, "peer": PERFECT}, "late": {MONITOR: late, "peer": PERFECT}}
     assert worse(scores) == ["Start bias, late: +12.0; peer +0.0"]
-    said = metric_table(scores, 4)
+    said = metric_table(scores, [metric.title for metric in METRICS].index("Start bias"))
     assert "| late | +12.0 | +0.0 |" in said
     assert "All contestants +0.0: plain." in said
 
@@ -188,6 +218,29 @@ def test_the_page_says_where_a_naive_rule_is_better_on_a_recording() -> None:
     assert worse_claims("Vans", claims) == ["Vans, F1: 0.800; naive 0.900", "Vans, stops found: 8; peer 9"]
 
 
+def test_dark_minutes_and_a_return_are_told_as_what_they_are() -> None:
+    dark, back = journeys.journeys()
+    assert (dark.told, back.told.split(",")[0]) == ("signal_lost, 29.8 min", "wrong_way")
+    assert dark.met
+    assert back.met
+
+
+def test_a_journey_of_which_something_else_is_said_is_not_met() -> None:
+    dark = journeys.dark()
+    assert not journeys.Journey("", dark.kind, dark.measure + 1, dark.tolerance, "min", dark.said).met
+    assert not journeys.Journey("", dark.kind, dark.measure, dark.tolerance, "min", [*dark.said, *dark.said]).met
+    silent = journeys.Journey("", dark.kind, dark.measure, dark.tolerance, "min", [])
+    assert (silent.met, silent.told) == (False, "nothing")
+
+
+def test_queues_in_their_ports_of_entry_are_one_incident_each() -> None:
+    assert journeys.queued(Scene("queues", halting_queue, vehicles=1, queue=True)) == (2, 2, 2)
+
+
+def test_the_page_can_be_read_as_text() -> None:
+    assert max(len(line) for line in (HEAD + WHY).splitlines()) <= 140
+
+
 def test_absent_recordings_are_skipped_with_a_sentence(tmp_path: Path) -> None:
     assert real.diary(tmp_path, {}) == []
     assert real.deliveries(tmp_path, {}) == []
@@ -196,6 +249,10 @@ def test_absent_recordings_are_skipped_with_a_sentence(tmp_path: Path) -> None:
 
 
 def test_a_feed_of_one_fix_before_a_long_silence_is_counted_as_that() -> None:
-    track = standing([0, 120, 121, 122])
-    alerts, presumed, silent, single = real.supported([track], "30m")
+    track = standing([0, 9, 10, 11])
+    alerts, presumed, silent, single = real.supported([track], "5m")
     assert (alerts, presumed, silent, single) == (1, 0, 1, 1)
+
+
+def test_of_one_fix_before_a_gap_there_is_no_alert() -> None:
+    assert real.supported([standing([0, 120, 121, 122])], "30m") == (0, 0, 0, 0)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from monitor.detectors import DETECTORS
 from monitor.episodes import EPISODE
 from monitor.fixes import COLUMNS, FixBatch, Fleet, VehicleId, empty
 from monitor.memory import Memory, is_current, present, restore, snapshot
@@ -109,14 +110,15 @@ def test_stepping_vehicles_apart_is_stepping_them_together(busy: Rows) -> None:
 
 
 def test_what_ended_is_forgotten() -> None:
-    """A truck that drove on has no visits."""
+    """A truck that drove on has no visits; all that is followed of it is its silence."""
     fleet, on = a_fleet(), a_world(trips=[])
     memory = Memory(fleet)
     memory.put(after(memory.rows([0]), stood(fleet, 0), on))
     assert memory.rows([0]).visits["place"].tolist() == [0, 1]
     away, _ = batch([("10:05", 1000, 0, 20), ("10:06", 3000, 0, 20), ("10:07", 5000, 0, 20), ("10:08", 7000, 0, 20)])
     memory.put(after(memory.rows([0]), away, on))
-    assert len(memory.rows([0]).visits) == len(memory.rows([0]).episodes) == 0
+    assert len(memory.rows([0]).visits) == 0
+    assert [DETECTORS[kind].KIND for kind in memory.rows([0]).episodes["kind"]] == ["signal_lost"]
 
 
 def test_present_rows_are_those_that_anything_was_processed_for(busy: Rows) -> None:

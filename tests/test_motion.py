@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from monitor.motion import MOTION, NONE, move
 from monitor.settings import Motion
-from tests.handmade import EAST, LON, NAN, Report, at, batch, clock, every
+from tests import build
+from tests.handmade import EAST, LON, NAN, Report, at, batch, clock, every, watch
 
 RULES = Motion()
 Span = tuple[str | None, str | None]
@@ -80,8 +81,8 @@ def test_a_vehicle_under_way_makes_no_stop() -> None:
 
 
 def test_a_slow_crawl_is_no_stop() -> None:
-    """A cluster without standing evidence: 1.5 m/s inside 75 m."""
-    assert stops(every(20, "10:00", "10:10", speed=1.5)) == []
+    """A cluster without standing evidence: around 1.5 m/s inside 75 m."""
+    assert stops([(clock, 0, 0, 1.4 + 0.2 * (k % 2)) for k, (clock, *_) in enumerate(every(20, "10:00", "10:10"))]) == []
 
 
 def test_an_unknown_speed_is_evidence() -> None:
@@ -181,6 +182,77 @@ def test_after_a_gap_nothing_is_held() -> None:
     assert stops(reports) == [("10:00", "12:01")]
 
 
+def test_a_gap_makes_no_stop() -> None:
+    """One fix, hours of silence, one fix in the same spot: nothing was seen to stand."""
+    assert stops([("10:00", 0, 0, 0), ("12:00", 5, 0, 0)], gaps=["12:00"]) == []
+    assert stops([("10:00", 0, 0, 0), *every(30, "12:00", "12:02")], gaps=["12:00"]) == [("12:00", "12:02")]
+    assert stops([("10:00", 0, 0, 0), ("12:00", 5, 0, 0)]) == [("10:00", "12:00")]
+
+
+def test_a_gap_ends_a_crawl_that_showed_no_standing() -> None:
+    """Established or not: a cluster whose stop is not open starts anew."""
+    crawl: list[Report] = [("10:00", 0, 0, 1.4), ("10:01", 9, 0, 1.6), ("10:02", 18, 0, 1.5), ("10:02:30", 20, 0, 0.0)]
+    assert stops([*crawl, ("12:00", 20, 0, 0), ("12:00:30", 20, 0, 0)], gaps=["12:00"]) == []
+
+
+def test_a_stop_goes_on_over_a_gap_only_if_it_was_seen_there_last() -> None:
+    """Seen elsewhere, then silent, then back: it has left, and comes again."""
+    seen, back = [*every(60, "10:00", "10:04"), ("10:05", 900.0, 0.0, 0.0)], every(60, "12:00", "12:02")
+    assert stops([*seen, *back], gaps=["12:00"]) == [("10:00", "10:04"), ("12:00", "12:02")]
+    assert stops([*seen, ("10:06", 0, 0, 0), *back], gaps=["12:00"]) == [("10:00", "12:02")]
+
+
+def test_a_gap_makes_no_stop_of_the_candidate_either() -> None:
+    """It too starts anew, so that a stop after an open one begins where it was seen."""
+    there: list[Report] = [("10:05", 900, 0, 0), ("10:06", 900, 0, 0), ("12:00", 900, 0, 0)]
+    assert stops([*every(60, "10:00", "10:04"), *there], gaps=["12:00"]) == [("10:00", "10:04")]
+
+
+def test_a_speed_that_the_positions_contradict_is_unknown() -> None:
+    """5 m/s said five times in one spot: from the fifth on it counts as unknown."""
+    stuck = every(30, "10:00", "10:10", speed=5)
+    assert stops(stuck) == [("10:02", "10:10")]
+    assert moved(stuck).standing == [False] * 6 + [True] * 15
+
+
+def test_a_frozen_speed_stays_unknown_until_it_changes() -> None:
+    """Also on the way: the next stop begins at its first fix, as without speeds."""
+    away: list[Report] = [(f"10:{k // 2:02}:{k % 2 * 30:02}", 600.0 * (k - 20), 0, 5) for k in range(21, 30)]
+    there = every(30, "10:15", "10:20", 5400, speed=5)
+    assert stops([*every(30, "10:00", "10:10", speed=5), *away, *there]) == [("10:02", "10:10"), ("10:14:30", "10:20")]
+    changed: list[Report] = [("10:10:30", 0, 0, 5.1), *every(30, "10:11", "10:12", speed=5)]
+    assert moved([*every(30, "10:00", "10:10", speed=5), *changed]).standing[-4:] == [False] * 4
+
+
+@pytest.mark.parametrize("speed", [2.0, 5.0, 25.0])
+def test_a_steady_speed_that_the_vehicle_keeps_is_believed(speed: float) -> None:
+    """Cruise control, and a creep at walking pace, each 10 s for ten minutes."""
+    cruise: list[Report] = [(clock, 10.0 * speed * k, 0, speed) for k, (clock, *_) in enumerate(every(10, "10:00", "10:10"))]
+    assert stops(cruise) == []
+
+
+def test_a_speed_is_contradicted_within_the_radius_of_where_twice_as_far_was_due() -> None:
+    """At 1.5 m/s 150 m are due after 100 s: at 75 m from the start it is frozen, at 76 m it is believed and measured anew."""
+    slow = [(clock, 0.0, 0, 1.5) for clock, *_ in every(20, "10:00", "10:01:20")]
+
+    def standing(metres: float, *then: Report) -> list[bool]:
+        return moved([*slow, ("10:01:40", metres, 0, 1.5), *then], rules=Motion(shortest_stop=timedelta(seconds=1))).standing[-2:]
+
+    after: Report = ("10:02", 0, 0, 1.5)
+    assert standing(74.9, after) == [False, True]
+    assert standing(75.5, after) == [False, False]
+    assert standing(74.9, ("10:02", 0, 0, 1.6)) == [False, False]
+    north = [(clock, 0.0, 14.9 * k, 1.5) for k, (clock, *_) in enumerate(every(20, "10:00", "10:02"))]
+    assert moved(north, rules=Motion(shortest_stop=timedelta(seconds=1))).standing[-1]
+
+
+def test_four_fixes_of_one_speed_are_not_enough() -> None:
+    """However long they take: a truck in a queue may roll at one speed whenever it is asked."""
+    four, five = every(120, "10:00", "10:06", speed=5), every(120, "10:00", "10:08", speed=5)
+    assert stops([*four, ("10:10", 0, 0, 0)]) == []
+    assert stops([*five, ("10:10", 0, 0, 0)]) == [("10:08", "10:10")]
+
+
 def test_a_fix_out_of_an_open_stop_is_no_evidence_of_it() -> None:
     """While the count runs the vehicle does not stand."""
     assert moved([*every(60, "10:00", "10:02"), ("10:03", 900, 0, 0.0), ("10:04", 0, 0, 1.5)]).standing == [
@@ -223,7 +295,7 @@ def test_the_rules_are_settings() -> None:
 
 def test_a_row_never_seen_is_all_zero() -> None:
     """And no instant is none that a device can report."""
-    assert MOTION.itemsize == 152
+    assert MOTION.itemsize == 200
     assert moved([("10:00", 0, 0, 0)]).state != np.zeros(1, MOTION).tobytes()
     assert np.datetime64(NONE, "ms").astype(str) == "NaT"
 
@@ -232,7 +304,7 @@ walks = st.lists(
     st.tuples(
         st.sampled_from([5, 20, 30, 60, 700]),
         st.sampled_from([0, 0, 0, 10, 60, 110, 160, 400]),
-        st.sampled_from([0.0, 0.0, 0.8, 1.5, 2.5, 9.0, NAN]),
+        st.sampled_from([0.0, 0.0, 0.8, 1.5, 2.5, 9.0, 9.0, 9.0, 9.0, NAN]),
     ),
     min_size=1,
     max_size=50,
@@ -251,3 +323,18 @@ def test_cut_anywhere_the_automaton_says_the_same(walk: list[tuple[int, int, flo
     whole = moved(reports, gaps)
     cut = moved(reports, gaps, sorted(c for c in cuts if c < len(reports)))
     assert (cut.standing, cut.state, cut.stops, cut.lon) == (whole.standing, whole.state, whole.stops, whole.lon)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([20, 60, 900]), st.integers(-90, 90), st.integers(0, 9)), min_size=5, max_size=40))
+def test_what_stuck_speeds_and_silences_make_is_what_the_oracle_says(walk: list[tuple[int, int, int]]) -> None:
+    """Speeds that change seldom, around one spot, with gaps; and so it is however the stream is cut."""
+    ms, speeds, said, reports = at("10:00"), (5.0, 1.5, 0.0, NAN), 0, list[Report]()
+    for seconds, east, turn in walk:
+        ms, said = ms + seconds * 1000, turn if turn < len(speeds) else said
+        reports.append((str(np.datetime64(ms, "ms"))[11:23], float(east), 0.0, speeds[said]))
+    track = watch(reports)
+    assume(not track.fragile)
+    for cuts in ([], [at(report[0]) for report in reports[::3]]):
+        found = build.watch(reports, cuts=cuts).stops
+        assert [(stop.since, stop.until) for stop in found] == [(s.since, s.until) for s in track.stops()]

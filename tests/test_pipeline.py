@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from monitor.detectors import long_dwell, route_deviation
+from monitor.detectors import DETECTORS
 from monitor.episodes import Watch
 from monitor.fixes import COLUMNS, FixBatch, Fleet, VehicleId, concatenate
 from monitor.motion import NONE
@@ -50,13 +50,13 @@ def test_a_broken_detector_costs_only_itself(monkeypatch: pytest.MonkeyPatch) ->
     rows = run(on, fleet.ids, fixes, at("10:03")).rows
     later, horizon = fixes.take(fixes.time.view(np.int64) > at("10:03")), np.array([at("10:10")])
     with monkeypatch.context() as patch:
-        patch.setattr("monitor.pipeline.DETECTORS", (Broken(), route_deviation, long_dwell))
+        patch.setattr("monitor.pipeline.DETECTORS", (Broken(), *DETECTORS[1:]))
         outcome = step(rows, later, horizon, on)
     assert outcome.faults == {"unauthorized_stop": "ZeroDivisionError: 7 fixes"}
-    assert [signal.kind for signal in outcome.signals] == ["long_dwell"]
+    assert [signal.kind for signal in outcome.signals] == ["long_dwell", "zone_breach"]
     waiting = outcome.rows.episodes[outcome.rows.episodes["kind"] == 0]
     assert (len(waiting), waiting["at"].tolist()) == (1, [NONE])
-    assert [signal.kind for signal in step(rows, later, horizon, on).signals] == ["unauthorized_stop", "long_dwell"]
+    assert [signal.kind for signal in step(rows, later, horizon, on).signals] == ["unauthorized_stop", "long_dwell", "zone_breach"]
 
 
 def test_the_frontier_is_the_newest_fix_or_deadline_processed() -> None:
@@ -134,13 +134,13 @@ def test_a_visit_may_last_as_long_as_the_place_or_its_kind_says(kind: str, own: 
 
 
 def a_log() -> Log:
-    """A stop and a dwell at once."""
+    """A breach, a stop and a dwell at once."""
     return watch(every(60, "10:00", "10:10"), places=[square("Dépôt", "customer"), square("b", "restricted")])
 
 
 def test_a_line_of_the_log_is_what_others_build_on() -> None:
     """Its fields, their order and their forms."""
-    [stop, dwell] = log_lines(a_log().signals)[::-1]
+    [stop, dwell, _breach] = log_lines(a_log().signals)[::-1]
     assert stop == (
         '{"kind":"unauthorized_stop","vehicle":"T-1","carrier":"north","since":"2026-03-02T10:00:00.000Z",'
         '"at":"2026-03-02T10:05:00.000Z","until":null,"place":null,"route":null,"lon":-76.501234,"lat":44.251234,'
@@ -154,7 +154,7 @@ def test_the_log_is_sorted_whatever_the_order_of_its_signals() -> None:
     """By at, then by what people see."""
     found = a_log().signals
     assert log_lines(found) == log_lines(found[::-1])
-    assert [json.loads(text)["kind"] for text in log_lines(found)] == ["long_dwell", "unauthorized_stop"]
+    assert [json.loads(text)["kind"] for text in log_lines(found)] == ["zone_breach", "long_dwell", "unauthorized_stop"]
     assert log_line(found[0]) in log_lines(found)
 
 

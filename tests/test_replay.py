@@ -183,8 +183,8 @@ def test_a_trip_over_an_unknown_route_is_named(replay: Replay, tmp_path: Path) -
 
 def test_stops_are_listed_authorized_or_not(replay: Replay, tmp_path: Path) -> None:
     folder, out = write_geofences(tmp_path / "places", spot("depot", "yard")), tmp_path / "stops.jsonl"
-    elsewhere = parked("07:00", "07:05", lon=-79.0004, lat=43.9004)
-    rows = [*parked("06:00", "06:05"), *driving("06:06", "06:20"), *elsewhere]
+    elsewhere = parked("07:00", "07:05", lon=-78.4204, lat=43.8104)
+    rows = [*parked("06:00", "06:05"), *driving("06:06", "06:59"), *elsewhere]
     status, signals, _ = replay(rows, "--geofences", folder, "--stops", out)
     first, second = (json.loads(line) for line in out.read_text(encoding="utf-8").splitlines())
     assert (status, signals, list(first), list(second)) == (0, [], STOP_KEYS, STOP_KEYS)

@@ -159,7 +159,7 @@ def judged(places: Sequence[Place], plan: Trip | None = None, clock: str = "10:0
         np.zeros(n, np.int64), np.arange(n, dtype=np.int32), np.zeros(n, np.int64), np.full(n, NONE), np.zeros(n, bool)
     )
     on = np.array([0 if plan else -1], np.int32)
-    return Permissions(Atlas(Geofences(tuple(places))), trips).standing_at(presence, np.array([at(clock)]), on)
+    return Permissions(Atlas(Geofences(tuple(places))), trips).standing_at(presence, np.array([at(clock)]), on, np.zeros(1, bool))
 
 
 @pytest.mark.parametrize(
@@ -228,4 +228,4 @@ def test_a_visit_that_has_ended_permits_nothing() -> None:
     """The fix that shows it is outside."""
     presence = Presence(np.array([0]), np.array([0], np.int32), np.array([0]), np.array([0]), np.array([False]))
     permissions = Permissions(Atlas(Geofences((square("a", "drop"),))), ())
-    assert permissions.standing_at(presence, np.array([at("10:00")]), np.array([-1], np.int32)).may.tolist() == [False]
+    assert permissions.standing_at(presence, np.array([at("10:00")]), np.array([-1], np.int32), np.zeros(1, bool)).may.tolist() == [False]

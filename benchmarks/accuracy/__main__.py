@@ -1,6 +1,6 @@
 """Measure the monitor and its peers, and write the page: `python -m benchmarks.accuracy [--data FOLDER] [--out FILE]`.
 
-The peers are optional: `pip install movingpandas trackintel pymeos` beside the monitor; what cannot be imported is named on the page.
+The peers are optional (`pip install --editable ".[peers]"`); what cannot be imported is named on the page.
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ from pyproj import Geod
 from benchmarks.accuracy import rules
 from benchmarks.accuracy.ours import CARRIER, judged
 from benchmarks.accuracy.tracks import START_MS, Random, Track
-from monitor.detectors import DETECTORS
 from monitor.fixes import F64
 from monitor.geodesy import metres_per_degree
 from monitor.places import Geofences, Route
@@ -160,19 +159,3 @@ def _strayed(lat: int, heading: str, offset: int, way: Road, track: Track) -> St
 
 def _worst(metres: F64, limit: float) -> float:
     return float(metres.max()) if len(metres) and metres.max() > limit else float("nan")
-
-
-def dark() -> str:
-    """What is said of a truck that goes dark for 50 minutes and reappears 27 km on: 30 minutes are unaccounted for at 80 km/h."""
-    if "signal_lost" not in {detector.KIND for detector in DETECTORS}:
-        return "not measured: this version has no detector `signal_lost`"
-    way = road(np.random.default_rng(1), 45, 90.0, 5000)
-    first = np.arange(0.0, 20_000, PACE_MPS * EVERY_S)
-    along = np.concatenate([first, first[-1] + 27_000 + np.arange(0.0, 15_000, PACE_MPS * EVERY_S)])
-    lon, lat = way.at(along, np.zeros(len(along)))
-    time = START_MS + 1000 * EVERY_S * np.arange(len(along), dtype=np.int64)
-    time[len(first) :] += 1000 * (50 * 60 - EVERY_S)
-    track = Track("truck-0", time, lon, lat, np.full(len(along), PACE_MPS))
-    signals, _ = judged([track], routed_world(way, track))
-    said = [f"{signal.kind}: {signal.measure:.1f} {signal.unit}" for signal in signals]
-    return "; ".join(said) or "nothing was said"

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks.accuracy.scenes import hold_radius_m
 from benchmarks.accuracy.scoring import Found
 from benchmarks.accuracy.tracks import Track
+from monitor.detectors import unauthorized_stop
 from monitor.fixes import FixBatch, Fleet, VehicleId, normalised
 from monitor.pipeline import fresh, step, stops_of
 from monitor.places import Geofences
@@ -40,27 +42,33 @@ def judged(tracks: Sequence[Track], world: World) -> tuple[list[Signal], list[St
     return outcome.signals, outcome.stops + stops_of(outcome.rows, outcome.rows.episodes, world)
 
 
-def standing_world(radius_m: float, *said: str) -> World:
-    """No places and no trips: any five minutes of standing is an alert. The hold radius grows with the radius."""
-    settings = [
+def standing_settings(radius_m: float) -> list[str]:
+    """Five minutes of standing are an alert."""
+    return [
         "detectors.unauthorized_stop.limit=5m",
         f"motion.radius_m={radius_m}",
-        f"motion.hold_radius_m={max(200.0, 2 * radius_m)}",
+        f"motion.hold_radius_m={hold_radius_m(radius_m)}",
     ]
-    return World(load_settings(None, [*settings, *said]), Geofences((), (), "none"), Trips(()))
+
+
+def standing_world(radius_m: float, *said: str) -> World:
+    """No places and no trips: any five minutes of standing is an alert."""
+    return World(load_settings(None, [*standing_settings(radius_m), *said]), Geofences((), (), "none"), Trips(()))
+
+
+def stood(tracks: Sequence[Track], world: World) -> tuple[list[Signal], list[Stop]]:
+    """The signals of standing, and the stops; of what else the monitor watches nothing is asked here."""
+    signals, stops = judged(tracks, world)
+    return [signal for signal in signals if signal.kind == unauthorized_stop.KIND], stops
 
 
 def find(tracks: Sequence[Track], radius_m: float, *said: str) -> list[Found]:
     """What the monitor finds on each track."""
-    signals, stops = judged(tracks, standing_world(radius_m, *said))
+    signals, stops = stood(tracks, standing_world(radius_m, *said))
     end = max(int(track.time[-1]) for track in tracks)
     return [
         Found(
-            [
-                (signal.since, end if signal.until is None else signal.until)
-                for signal in signals
-                if signal.vehicle == track.name and signal.kind == "unauthorized_stop"
-            ],
+            [(signal.since, end if signal.until is None else signal.until) for signal in signals if signal.vehicle == track.name],
             [(stop.since, stop.until) for stop in stops if stop.vehicle.vehicle == track.name],
         )
         for track in tracks

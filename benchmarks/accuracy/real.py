@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.accuracy.ours import find, judged, standing_world
+from benchmarks.accuracy.ours import find, standing_world, stood
 from benchmarks.accuracy.peers import Finder
 from benchmarks.accuracy.scenes import RADIUS_M
 from benchmarks.accuracy.scoring import f1, iou, within
@@ -160,7 +160,7 @@ def supported(tracks: Sequence[Track], limit: str) -> tuple[int, int, int, int]:
 
     The last are the weakest: a single fix, a silence, and a fix in the same spot is all that is known.
     """
-    signals, _ = judged(tracks, standing_world(RADIUS_M, f"detectors.unauthorized_stop.limit={limit}"))
+    signals, _ = stood(tracks, standing_world(RADIUS_M, f"detectors.unauthorized_stop.limit={limit}"))
     time = {track.name: track.time for track in tracks}
     presumed = silent = single = 0
     for signal in signals:

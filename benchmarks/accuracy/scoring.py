@@ -3,7 +3,8 @@
 Definitions
     An *alert* says that the vehicle stands, over an interval. It belongs to the true stop it overlaps most; one that overlaps none is
     *false*. `alerts` is the alerts that belong to true stops over the true stops (1 is perfect); `incidents` the same after alerts of
-    a vehicle within ten minutes of each other became one. `recall` is the share of true stops that any alert belongs to. `bias` is the
+    a vehicle within ten minutes of each other became one. `recall` is the share of true stops that any alert belongs to; `shown` the
+    same of those stops alone within which reports lie five minutes apart, so that five minutes could be seen at all. `bias` is the
     median over these of the first alert's start minus the true start. `known` is the share of true stops with any stretch of standing,
     alert or not. A *false move* is a second, third... stretch of standing within one true stop: the contestant believed that the
     vehicle drove away.
@@ -21,6 +22,8 @@ from benchmarks.accuracy.tracks import Interval, Track
 from monitor.fixes import I64, Bool
 
 JOIN_MS = 600_000
+LIMIT_MS = 300_000
+"""The alerts asked for are of five minutes."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Score:
     alerts: float
     incidents: float
     recall: float
+    shown: float
     known: float
     bias_s: float
     false_moves: float
@@ -51,11 +55,14 @@ class Score:
 def score(tracks: Sequence[Track], found: Sequence[Found], *, queue: bool = False) -> Score:
     """Score one contestant over the tracks of a scene; in a `queue` the vehicle moves, so that there are no false moves."""
     stops = sum(len(track.stops) for track in tracks)
-    alerts = incidents = hit = known = false = moves = 0
+    alerts = incidents = hit = showable = shown = known = false = moves = 0
     starts: list[float] = []
     for track, said in zip(tracks, found, strict=True):
         theirs = belonging(track.stops, said.alerts)
         hit += sum(bool(own) for own in theirs)
+        long_enough = [reported_ms(track, stop) >= LIMIT_MS for stop in track.stops]
+        showable += sum(long_enough)
+        shown += sum(enough and bool(own) for enough, own in zip(long_enough, theirs, strict=True))
         alerts += sum(map(len, theirs))
         false += len(said.alerts) - sum(map(len, theirs))
         incidents += sum(len(joined(own)) for own in theirs)
@@ -69,11 +76,18 @@ def score(tracks: Sequence[Track], found: Sequence[Found], *, queue: bool = Fals
         alerts=ratio(alerts, stops),
         incidents=ratio(incidents, stops),
         recall=ratio(hit, stops),
+        shown=ratio(shown, showable),
         known=ratio(known, stops),
         bias_s=median(starts) if starts else float("nan"),
         false_moves=float("nan") if queue or not known else ratio(8.0 * moves, parked),
         false_alerts=ratio(false, moving),
     )
+
+
+def reported_ms(track: Track, stop: Interval) -> int:
+    """From the first report within a true stop to the last; 0 without any."""
+    within = track.time[(track.time >= stop[0]) & (track.time < stop[1])]
+    return int(within[-1] - within[0]) if len(within) else 0
 
 
 def ratio(part: float, whole: float) -> float:

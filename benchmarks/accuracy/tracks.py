@@ -102,7 +102,7 @@ class Device:
     every_s: int = 30
     noise_m: float = 15.0
     speed: str = "honest"
-    """honest, missing, or frozen at a number of m/s."""
+    """honest, whole (honest, in whole km/h), missing, or frozen at a number of m/s."""
     outliers: float = 0.0
     """Share of the reports that lie 0.5 to 5 km off."""
     drift_m: float = 0.0
@@ -111,6 +111,11 @@ class Device:
     """How often the device is silent, for 12 to 40 minutes."""
     spike_m: float = 0.0
     """One report an hour lies this far off."""
+
+    @property
+    def slow_when_parked(self) -> bool:
+        """Whether the speed that it reports of a parked vehicle is next to nothing."""
+        return self.speed in ("honest", "whole", "0")
 
     def reported(self, motion: Motion, name: str) -> Track:
         """What the device says of a motion."""
@@ -163,6 +168,7 @@ class Device:
         return away
 
     def _speed(self, rng: Random, true: F64) -> F64:
-        if self.speed == "honest":
-            return np.abs(true + rng.normal(0.0, 0.15, len(true)))
+        if self.speed in ("honest", "whole"):
+            said = np.abs(true + rng.normal(0.0, 0.15, len(true)))
+            return said if self.speed == "honest" else np.round(said * 3.6) / 3.6
         return np.full(len(true), np.nan if self.speed == "missing" else float(self.speed))

@@ -1,223 +1,156 @@
-"""Folding: how signals of one vehicle become one incident, and what news does to an incident.
+"""Fold: what a delivery's changes of the signal log, and the passing of time, do to the incidents.
 
-Definitions
-    A signal joins an incident of its vehicle when it overlaps the incident's span, or follows or precedes it by at most `join`.
-    Where it reaches several, it joins the oldest and is linked to the others.
-    A resolved incident is reopened by a signal that joins it at most `reopen` after the resolution; where a person resolved it,
-    the span reaches until then. Graver news than a person acknowledged or resolved opens the incident again.
-    A new measure of a signal is no news.
+`monitor.alerts.folding` says how signals of one vehicle become one incident. Vehicles that fall silent together make one operational
+incident instead of many (`monitor.alerts.silence`): those that had an incident of nothing but that, in nobody's hands, are closed as
+part of it, and open again for a vehicle that stays silent.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from monitor.alerts.incident import (
-    MACHINE,
-    SEVERITIES,
-    Event,
-    Incident,
-    IncidentChange,
-    Link,
-    Member,
-    State,
-    What,
-    signal_end,
-    worst,
-)
-from monitor.settings import Alerts, format_duration, milliseconds
-from monitor.signals import Change, ChangeKind, Signal, log_order
+from monitor.alerts.folding import Folding, closed, opened_again, stored
+from monitor.alerts.incident import EVERYTHING, MACHINE, SEVERITIES, Incident, IncidentChange, Link, Member, State, What
+from monitor.alerts.silence import FEWEST, HEARD_AGAIN, TOGETHER, Heard, due, is_lost, last_heard, lasts, lost_in, silent_with
+from monitor.settings import Alerts
+from monitor.signals import Change, ChangeKind, log_order
 
 
-def fold(incidents: Sequence[Incident], changes: Sequence[Change], now: int, alerts: Alerts) -> list[IncidentChange]:
+def fold(
+    incidents: Sequence[Incident], changes: Sequence[Change], now: int, alerts: Alerts, heard: Heard | None = None
+) -> list[IncidentChange]:
     """What a delivery's changes of the signal log do to the incidents, one change an incident, in the order they were touched.
 
     `incidents` must hold, of the vehicles concerned, all that are unresolved, those resolved within `alerts.reopen`, and those
-    that any of the changed signals belongs to. New incidents have provisional ids -1, -2, ...; a raised signal must have its id.
+    that any of the changed signals belongs to; where a `signal_lost` is raised also, of all vehicles, those that are unresolved or
+    operational and have one that lasts, and `heard` must be known. New incidents have provisional ids -1, -2, ...; a raised signal
+    must have its id.
     """
-    folding = _Folding(incidents, now, alerts)
-    for change in changes:
-        if change.what is not ChangeKind.RAISED:
-            folding.update(change)
+    folding = _Gathering(incidents, now, alerts, heard or {})
+    folding.update([change for change in changes if change.what is not ChangeKind.RAISED])
     # What is new comes last and in the log's order, so that a signal that replaces a withdrawn one finds its incident.
-    for change in sorted((c for c in changes if c.what is ChangeKind.RAISED), key=lambda change: log_order(change.signal)):
+    raised = sorted((c for c in changes if c.what is ChangeKind.RAISED), key=lambda change: log_order(change.signal))
+    for change in folding.gather(raised):
         folding.admit(change)
     return folding.changes()
 
 
-class _Folding:
-    """The incidents while one delivery is folded into them."""
+def part(incidents: Sequence[Incident], now: int, alerts: Alerts, heard: Heard) -> list[IncidentChange]:
+    """What the passing of time does to operational incidents: those that are heard again lose, after a while, what stays silent.
 
-    def __init__(self, incidents: Sequence[Incident], now: int, alerts: Alerts) -> None:
-        self.before = {incident.id: incident for incident in incidents}
-        self.after = dict(self.before)
-        self.of_vehicle: dict[tuple[str, str], list[int]] = {}
-        for incident in incidents:
-            self.of_vehicle.setdefault((incident.carrier, incident.vehicle), []).append(incident.id)
-        self.events: dict[int, list[Event]] = {}
-        self.now, self.alerts = now, alerts
+    `incidents` must hold, besides the operational ones, what `fold` needs of every vehicle that is lost in them.
+    """
+    folding = _Gathering(incidents, now, alerts, heard)
+    for incident in incidents:
+        if incident.operational and due(incident, heard, now):
+            folding.watch(incident)
+    return folding.changes()
 
-    def theirs(self, signal: Signal) -> list[Incident]:
-        """The incidents of a signal's vehicle, as they stand now."""
-        return [self.after[number] for number in self.of_vehicle.get((signal.carrier, signal.vehicle), ())]
 
-    def note(self, incident: Incident, what: What, why: str, signal: int) -> None:
-        """Put an incident's new value, with a line for its timeline."""
-        self.after[incident.id] = incident
-        self.events.setdefault(incident.id, []).append(Event(what, why, signal))
+class _Gathering(Folding):
+    """The incidents while one delivery is folded into them, those of many vehicles included."""
 
-    def update(self, change: Change) -> None:
-        """A known signal was revised, ended, was measured again or was withdrawn."""
-        for incident in self.theirs(change.signal):
-            if not any(member.id == change.id for member in incident.members):
-                continue
-            changed = dataclasses.replace(incident, members=tuple(_updated(member, change) for member in incident.members))
-            if change.what is ChangeKind.MEASURED:
-                self.after[incident.id] = changed
-            else:
-                what = {ChangeKind.CLEARED: What.ENDED, ChangeKind.WITHDRAWN: What.WITHDRAWN}.get(change.what, What.REVISED)
-                self.note(changed, what, change.reason or change.signal.kind, _stored(change))
+    def __init__(self, incidents: Sequence[Incident], now: int, alerts: Alerts, heard: Heard) -> None:
+        super().__init__(incidents, now, alerts)
+        self.heard = heard
 
-    def admit(self, change: Change) -> None:
-        """A new signal joins the oldest incident it reaches and is linked to the others; or it opens one."""
-        signal = change.signal
-        near = [incident for incident in self.theirs(signal) if self.reaches(incident, signal)]
-        near = [i for i in near if i.state is not State.RESOLVED] or near
-        near.sort(key=lambda incident: (incident.since, incident.opened, abs(incident.id)))
-        if not near:
-            self.open(change)
-        for incident, link in zip(near, [Link.JOINED] + [Link.LINKED] * len(near), strict=False):
-            member = Member(_stored(change), signal, link)
-            members = tuple(sorted((*incident.members, member), key=lambda each: each.id))
-            joined = dataclasses.replace(incident, members=members)
-            self.note(joined, What(link), _late(signal.kind, change.late_by), member.id)
+    def update(self, changes: Iterable[Change]) -> None:
+        """Known signals changed; one that is critical now leaves the operational incident it is in."""
+        super().update(changes)
+        for number in [number for number, incident in self.after.items() if incident.operational]:
+            self.release(number, [each for each in self.after[number].standing if each.signal.severity == SEVERITIES[-1]])
 
-    def open(self, change: Change) -> None:
-        """A signal that belongs to nothing opens an incident."""
-        signal = change.signal
+    def gather(self, raised: Sequence[Change]) -> list[Change]:
+        """Put what was lost together into operational incidents; what remains, in the same order, is admitted one by one."""
+        scopes: dict[str, list[Change]] = {}
+        for change in raised:
+            scope = silent_with(change.signal.carrier, self.heard, self.now) if is_lost(change.signal) else None
+            if scope is not None:
+                scopes.setdefault(scope, []).append(change)
+        gathered: set[int | None] = set()
+        for scope, lost in scopes.items():
+            gathered |= {change.id for change in self.group(scope, lost)}
+        return [change for change in raised if change.id not in gathered]
+
+    def group(self, scope: str, lost: Sequence[Change]) -> Sequence[Change]:
+        """Let lost vehicles join the silence of a carrier or of the monitor, or begin it; gives those that did."""
+        for incident in self.of_scope(scope):
+            if incident.state is not State.RESOLVED and HEARD_AGAIN not in (incident.facts or {}) and lasts(incident, self.heard):
+                joining = [change for change in lost if change.signal.at >= incident.since]
+                self.take_in(incident, [Member(stored(change), change.signal) for change in joining])
+                return joining
+        together = (last_heard(scope, self.heard) or 0) - TOGETHER
+        known = [incident for incident in self.after.values() if incident.state is not State.RESOLVED]
+        known = [incident for incident in known if scope in (EVERYTHING, incident.carrier)]
+        starting = [change for change in lost if change.signal.since >= together]
+        members = {stored(change): Member(stored(change), change.signal) for change in starting}
+        for incident in known:
+            members |= {member.id: member for member in lost_in(incident) if member.signal.since >= together}
+        if len({(member.signal.carrier, member.signal.vehicle) for member in members.values()}) < FEWEST:
+            return []
+        self.begin(scope, [members[number] for number in sorted(members)])
+        for incident in known:
+            self.close_into(incident, members.keys())
+        return starting
+
+    def of_scope(self, scope: str) -> list[Incident]:
+        """The operational incidents of a carrier, or of the monitor."""
+        return [self.after[number] for number in self.of_vehicle.get((scope, EVERYTHING), ())]
+
+    def begin(self, scope: str, members: Sequence[Member]) -> None:
+        """Open an operational incident."""
         number = -1 - (len(self.after) - len(self.before))
-        self.of_vehicle.setdefault((signal.carrier, signal.vehicle), []).append(number)
-        member = Member(_stored(change), signal)
-        incident = Incident(
-            id=number,
-            carrier=signal.carrier,
-            vehicle=signal.vehicle,
-            severity=signal.severity,
-            state=State.OPEN,
-            since=signal.since,
-            at=signal.at,
-            opened=self.now,
-            members=(member,),
-        )
-        self.note(incident, What.OPENED, _late(signal.kind, change.late_by), member.id)
+        self.of_vehicle.setdefault((scope, EVERYTHING), []).append(number)
+        signals = [member.signal for member in members]
+        since, at = min(signal.since for signal in signals), min(signal.at for signal in signals)
+        incident = Incident(number, scope, EVERYTHING, signals[0].severity, State.OPEN, since, at, self.now)
+        self.note(incident, What.OPENED, f"{len(signals)} vehicles fell silent together", members[0].id)
+        self.take_in(incident, members)
 
-    def reaches(self, incident: Incident, signal: Signal) -> bool:
-        """Whether a signal belongs to an incident of its vehicle; to a resolved one, only within the grace."""
-        join, reopen = milliseconds(self.alerts.join), milliseconds(self.alerts.reopen)
-        begin, end = incident.span
-        last = end + join
-        if incident.state is State.RESOLVED:
-            resolved = incident.resolved_at or 0
-            if self.now > resolved + reopen:
-                return False
-            if incident.resolved_by != MACHINE:
-                last = max(last, resolved + reopen)
-        return signal.since <= last and signal_end(signal) >= begin - join
+    def take_in(self, incident: Incident, members: Sequence[Member]) -> None:
+        """Let vehicles join an operational incident."""
+        ordered = tuple(sorted((*incident.members, *members), key=lambda each: each.id))
+        joined = dataclasses.replace(incident, members=ordered)
+        for member in members:
+            self.note(joined, What.JOINED, f"{member.signal.carrier}/{member.signal.vehicle}", member.id)
 
-    def changes(self) -> list[IncidentChange]:
-        """One change for each incident that something happened to."""
-        return [self.settled(number, events) for number, events in self.events.items()]
+    def close_into(self, incident: Incident, numbers: Iterable[int]) -> None:
+        """Close an incident that is in nobody's hands and about nothing but these signals, which an operational one has now."""
+        theirs = {member.id for member in incident.standing}
+        if incident.state is State.OPEN and theirs and theirs <= set(numbers):
+            why = "all vehicles fell silent together: part of the operational incident"
+            self.note(closed(incident, why, self.now), What.GROUPED, why, min(theirs))
 
-    def settled(self, number: int, said: list[Event]) -> IncidentChange:
-        """What follows for the incident as a whole from what happened to its signals."""
-        before, incident = self.before.get(number), self.after[number]
-        events = list(said)
-        standing = incident.standing
-        known = before or incident
-        severity = worst(member.signal.severity for member in standing) if standing else known.severity
-        ends = [member.signal.until for member in standing]
-        holds = not standing or None in ends
-        settled = dataclasses.replace(
-            incident,
-            severity=severity,
-            since=min((member.signal.since for member in standing), default=incident.since),
-            at=min((member.signal.at for member in standing), default=incident.at),
-            cleared=None if holds else max(end for end in ends if end is not None),
-            withdrawn=not standing,
-            version=incident.version + 1,
-        )
-        events += _differences(before, settled)
-        settled, more = self.moved(before, settled, said)
-        return IncidentChange(before, settled, (*events, *more))
+    def watch(self, incident: Incident) -> None:
+        """Notice that part of an operational incident is heard again; after a while let go of what is not."""
+        facts = incident.facts or {}
+        if HEARD_AGAIN in facts:
+            self.release(incident.id, lost_in(incident))
+        else:
+            heard_again = dataclasses.replace(incident, facts={**facts, HEARD_AGAIN: self.now})
+            self.note(heard_again, What.HEARD_AGAIN, "part of the vehicles are heard again", None)
 
-    def moved(self, before: Incident | None, incident: Incident, said: list[Event]) -> tuple[Incident, list[Event]]:
-        """The transitions of state: reopened by what is new or graver, closed by itself where it is a mere note."""
-        graver = before is not None and SEVERITIES.index(incident.severity) > SEVERITIES.index(before.severity)
-        joined = any(event.what is What.JOINED for event in said)
-        events: list[Event] = []
-        if incident.state is State.RESOLVED and (joined or graver):
-            grace = f"within {format_duration(self.alerts.reopen)} of the resolution" if joined else "graver than was known"
-            events.append(Event(What.REOPENED, f"{grace}; it was resolved by {incident.resolved_by}"))
-            incident = _opened_again(incident)
-        elif incident.state is State.ACKNOWLEDGED and graver:
-            events.append(Event(What.REOPENED, f"graver than what {incident.acknowledged_by} acknowledged"))
-            incident = _opened_again(incident)
-        if incident.state is not State.RESOLVED and not incident.latched and (incident.withdrawn or incident.cleared is not None):
-            why = "its signals were withdrawn" if incident.withdrawn else "it ended"
-            events.append(Event(What.CLOSED, why))
-            incident = dataclasses.replace(
-                incident, state=State.RESOLVED, resolved_by=MACHINE, resolved_at=self.now, outcome=None, why=why
-            )
-        return incident, events
+    def release(self, number: int, members: Sequence[Member]) -> None:
+        """Let signals go from an operational incident, which goes on showing them: each needs somebody by itself."""
+        if not members:
+            return
+        gone, incident = {member.id for member in members}, self.after[number]
+        if all(each.id in gone for each in incident.standing):
+            incident = closed(incident, "each vehicle has an incident of its own", self.now)
+        else:
+            kept = [dataclasses.replace(each, link=Link.LINKED) if each.id in gone else each for each in incident.members]
+            incident = dataclasses.replace(incident, members=tuple(kept))
+        for member in members:
+            self.note(incident, What.PARTED, f"{member.signal.carrier}/{member.signal.vehicle}", member.id)
+        for change in self.gather([Change(ChangeKind.RAISED, member.id, member.signal) for member in members]):
+            self.alone(change)
 
-
-def _updated(member: Member, change: Change) -> Member:
-    """The member as it stands after a change of its signal."""
-    if member.id != change.id:
-        return member
-    gone = (change.reason or "withdrawn") if change.what is ChangeKind.WITHDRAWN else None
-    return dataclasses.replace(member, signal=change.signal, withdrawn=gone)
-
-
-def _differences(before: Incident | None, after: Incident) -> list[Event]:
-    """What became different about the incident as a whole."""
-    events = []
-    if before is not None and before.severity != after.severity:
-        graver = SEVERITIES.index(after.severity) > SEVERITIES.index(before.severity)
-        what = What.SEVERITY_RAISED if graver else What.SEVERITY_LOWERED
-        events.append(Event(what, f"{before.severity} to {after.severity}"))
-    if after.withdrawn and (before is None or not before.withdrawn):
-        reasons = sorted({member.withdrawn for member in after.joined if member.withdrawn})
-        events.append(Event(What.ALL_WITHDRAWN, "; ".join(reasons)))
-    if after.cleared is not None and (before is None or before.cleared is None):
-        events.append(Event(What.CLEARED, "no condition holds any more"))
-    if before is not None and before.cleared is not None and after.cleared is None and not after.withdrawn:
-        events.append(Event(What.RESUMED, "a condition holds again"))
-    return events
-
-
-def _opened_again(incident: Incident) -> Incident:
-    """The incident, in nobody's hands."""
-    return dataclasses.replace(
-        incident,
-        state=State.OPEN,
-        acknowledged_by=None,
-        acknowledged_at=None,
-        resolved_by=None,
-        resolved_at=None,
-        outcome=None,
-        why=None,
-    )
-
-
-def _late(kind: str, late_by: int) -> str:
-    """The kind of a signal, and how late we learned of it where that is a minute or more."""
-    return f"{kind}, learned {late_by // 60_000} min late" if late_by >= 60_000 else kind
-
-
-def _stored(change: Change) -> int:
-    """The store's id of a changed signal."""
-    if change.id is None:
-        raise ValueError("a signal must be stored before it is folded")
-    return change.id
+    def alone(self, change: Change) -> None:
+        """A signal that left an operational incident: the incident it had before is open again; else it is as if it were new."""
+        theirs = [incident for incident in self.theirs(change.signal) if any(each.id == change.id for each in incident.members)]
+        if not theirs:
+            self.admit(change)
+        for incident in theirs:
+            if incident.state is State.RESOLVED and incident.resolved_by == MACHINE:
+                self.note(opened_again(incident), What.REOPENED, "others are heard again, this vehicle is not", change.id)

@@ -1,7 +1,7 @@
 """Handling: what follows from news and from people, inside one transaction each.
 
     process       the delivery's changes of the signal log: incidents folded, runs started and stopped, notices written
-    tick          the runs that are due: the next step rung, the step after it planned
+    tick          what is silent still after others were heard again; the runs that are due: the next step rung, the one after planned
     acknowledge   a person has it: the ringing stops in the same transaction
     resolve       a person says what it was: it is over
 
@@ -19,15 +19,16 @@ from zoneinfo import ZoneInfo
 from monitor.alerts import escalation, incident
 from monitor.alerts.contacts import Contact, Contacts
 from monitor.alerts.escalation import Ring, Run, RunState
-from monitor.alerts.fold import fold
+from monitor.alerts.fold import fold, part
 from monitor.alerts.incident import MACHINE, Incident, IncidentChange, State, What
 from monitor.alerts.notice import Notice, Occasion, Outlook, write
 from monitor.alerts.policies import Policies
+from monitor.alerts.silence import due, is_lost
 from monitor.alerts.whereabouts import Landmark, Surroundings
 from monitor.errors import MonitorError
 from monitor.settings import Alerts, Settings, milliseconds
 from monitor.signals import Change, ChangeKind
-from monitor.store import alerts_store, notices_store
+from monitor.store import alerts_store, notices_store, silence_store
 from monitor.store.store import Store
 from monitor.store.transaction import Transaction
 
@@ -81,14 +82,41 @@ def process(transaction: Transaction, changes: Sequence[Change], now: int, desk:
     if not news:
         return []
     known = alerts_store.incidents_for(transaction, news, now, milliseconds(desk.alerts.reopen))
-    return [_settle(transaction, change, now, desk).incident for change in fold(known, news, now, desk.alerts)]
+    heard = None
+    if any(change.what is ChangeKind.RAISED and is_lost(change.signal) for change in news):
+        known = _with(known, silence_store.incidents_of_lost(transaction))
+        heard = silence_store.last_positions(transaction)
+    return [_settle(transaction, change, now, desk).incident for change in fold(known, news, now, desk.alerts, heard)]
 
 
 def tick(transaction: Transaction, now: int, desk: Desk) -> int:
-    """Ring what is due at `now`: one step of each run; returns how many runs rang."""
+    """Ring what is due at `now`: one step of each run; returns how many runs rang.
+
+    Before that, vehicles that stay silent while others are heard again leave the operational incident they are in.
+    """
+    _part(transaction, now, desk)
     runs = alerts_store.due_runs(transaction, now, RUNS_A_TICK)
     incidents = alerts_store.find_incidents(transaction, [run.incident for run in runs])
     return sum(_advance(transaction, run, incidents[run.incident], now, desk, Occasion.RAISED) for run in runs)
+
+
+def _part(transaction: Transaction, now: int, desk: Desk) -> None:
+    """Take operational incidents on."""
+    operational = silence_store.operational(transaction)
+    heard = silence_store.last_positions(transaction) if operational else {}
+    operational = [each for each in operational if due(each, heard, now)]
+    if operational:
+        lost = [Change(ChangeKind.REVISED, each.id, each.signal) for incident in operational for each in incident.standing]
+        theirs = alerts_store.incidents_for(transaction, lost, now, milliseconds(desk.alerts.reopen))
+        known = _with(operational, [*theirs, *silence_store.incidents_of_lost(transaction)])
+        for change in part(known, now, desk.alerts, heard):
+            _settle(transaction, change, now, desk)
+
+
+def _with(some: Sequence[Incident], others: Sequence[Incident]) -> list[Incident]:
+    """Incidents of two lists, each once, by id."""
+    found = {each.id: each for each in (*some, *others)}
+    return [found[number] for number in sorted(found)]
 
 
 def acknowledge(store: Store, number: int, by: str, now: int) -> Incident:

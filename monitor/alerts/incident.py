@@ -5,13 +5,14 @@ Definitions
     The severity is the worst of the signals that joined and were not withdrawn. An incident is *latched* once a signal above
     `note` joined it: its conditions ending is then a fact about it, never a transition, because a truck that drives on after an
     unexplained stop still needs a human. A mere note closes by itself when it ends.
+    An *operational* incident is about all vehicles of a carrier, or of all carriers: its signals are of many (`monitor.alerts.silence`).
 Everything here is a value; instants are whole milliseconds since 1970 UTC.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -24,6 +25,8 @@ FOREVER = 2**62
 LONGEST_WORDS = 500
 """Characters of a name or a reason."""
 MACHINE = "monitor"
+EVERYTHING = ""
+"""Instead of a vehicle: all of the carrier's. Instead of a carrier: all carriers."""
 
 
 class State(StrEnum):
@@ -72,6 +75,9 @@ class What(StrEnum):
     RESUMED = "resumed"  # a condition holds again
     ALL_WITHDRAWN = "all_withdrawn"
     CLOSED = "closed"  # a note, by itself
+    GROUPED = "grouped"  # closed, because it is part of an operational incident
+    HEARD_AGAIN = "heard_again"  # part of what an operational incident is about
+    PARTED = "parted"  # one of its signals became an incident of its own
     ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
 
@@ -121,6 +127,18 @@ class Incident:
     outcome: str | None = None
     why: str | None = None
     version: int = 0
+    facts: Mapping[str, int] | None = None
+    """What else was noted of it, ms by name."""
+
+    @property
+    def operational(self) -> bool:
+        """Whether it is about many vehicles at once."""
+        return self.vehicle == EVERYTHING
+
+    @property
+    def subject(self) -> str:
+        """Whom it is about, in a list of incidents."""
+        return self.vehicle or (f"all of {self.carrier}" if self.carrier else "all vehicles")
 
     @property
     def joined(self) -> list[Member]:

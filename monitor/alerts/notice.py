@@ -1,19 +1,28 @@
 """A notice: one message to one recipient, in neutral words, English or French. It describes; it never accuses.
 
 What it says, in this order: how severe and who, what, where in words, since when (local and UTC), how it stands, what happens
-next, how to stop the ringing. The words of every kind of signal are one row of `KINDS`; a kind without a row is named as it is.
+next, how to stop the ringing. What was seen, and why that was worth a signal, is in the words of `monitor.explain`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
-from monitor.alerts.incident import SEVERITIES, Incident, State
-from monitor.alerts.whereabouts import Surroundings, clock_time, date_time, length, span, where
+from monitor.alerts.incident import EVERYTHING, SEVERITIES, Incident, State
+from monitor.alerts.whereabouts import Surroundings, clock_time, date_time, where
+from monitor.explain import NOWHERE, explain, title
+from monitor.explain import SEVERITIES as SAID
+from monitor.explain.figures import typeset
 from monitor.signals import Signal
+from monitor.world import World
+
+NAMED = 5
+"""So many vehicles that fell silent together are named."""
 
 
 class Occasion(StrEnum):
@@ -63,26 +72,8 @@ class Text(NamedTuple):
     body: str
 
 
-KINDS: Mapping[str, Mapping[str, str]] = {
-    "unauthorized_stop": {
-        "en": "unscheduled stop, not yet explained",
-        "fr": "arrêt imprévu, pas encore expliqué",
-    },
-    "route_deviation": {
-        "en": "away from the planned route, not yet explained",
-        "fr": "hors de l'itinéraire prévu, pas encore expliqué",
-    },
-    "long_dwell": {
-        "en": "a stay longer than planned",
-        "fr": "séjour plus long que prévu",
-    },
-}
-
 WORDS: Mapping[str, Mapping[str, str]] = {
     "en": {
-        "note": "NOTE",
-        "warning": "WARNING",
-        "critical": "CRITICAL",
         "raised": "",
         "repeat": "still open: ",
         "severity": "now more serious: ",
@@ -91,6 +82,12 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "withdrawn": "withdrawn: ",
         "who": "Who",
         "who_text": "{vehicle} of {carrier}",
+        "all_of": "all vehicles of {carrier}",
+        "all": "all vehicles",
+        "together": "{count} vehicles fell silent together, not yet explained",
+        "together_why": "no position of any since {newest}; the first thing to look at is the feed: {names}",
+        "and_more": ", and {count} more",
+        "unknown": "position not known",
         "what": "What",
         "where": "Where",
         "since": "Since",
@@ -98,10 +95,6 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "state": "State",
         "next": "Next",
         "stop": "To stop the ringing: {command} ack {id} --by YOUR-NAME",
-        "s": "for {measure} ({limit} allowed)",
-        "min": "{measure} not accounted for ({limit} allowed)",
-        "m": "up to {measure} from the route ({limit} allowed)",
-        "presumed": "presumed: nothing was heard since the last report, which showed it",
         "at_place": "at {place}, ",
         "open": "open; nobody has acknowledged it",
         "acknowledged": "acknowledged by {who} at {at}",
@@ -116,9 +109,6 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "colon": ":",
     },
     "fr": {
-        "note": "NOTE",
-        "warning": "AVERTISSEMENT",
-        "critical": "CRITIQUE",
         "raised": "",
         "repeat": "toujours ouvert : ",
         "severity": "désormais plus grave : ",
@@ -127,6 +117,12 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "withdrawn": "retiré : ",
         "who": "Qui",
         "who_text": "{vehicle} de {carrier}",
+        "all_of": "tous les véhicules de {carrier}",
+        "all": "tous les véhicules",
+        "together": "{count} véhicules devenus silencieux ensemble, pas encore expliqué",
+        "together_why": "aucune position d'aucun depuis {newest}; vérifier d'abord le flux de données : {names}",
+        "and_more": ", et {count} autres",
+        "unknown": "position inconnue",
         "what": "Quoi",
         "where": "Où",
         "since": "Depuis",
@@ -134,10 +130,6 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "state": "État",
         "next": "Suite",
         "stop": "Pour faire cesser les rappels : {command} ack {id} --by VOTRE-NOM",
-        "s": "pendant {measure} ({limit} permis)",
-        "min": "{measure} sans explication ({limit} permis)",
-        "m": "jusqu'à {measure} de l'itinéraire ({limit} permis)",
-        "presumed": "présumé : rien reçu depuis le dernier signalement, qui le montrait",
         "at_place": "à : {place}, ",
         "open": "ouvert; personne n'en a accusé réception",
         "acknowledged": "réception accusée par {who} à {at}",
@@ -155,15 +147,22 @@ WORDS: Mapping[str, Mapping[str, str]] = {
 
 
 def write(
-    occasion: Occasion, incident: Incident, outlook: Outlook, surroundings: Surroundings, language: str, *, ring: bool = True
+    occasion: Occasion,
+    incident: Incident,
+    outlook: Outlook,
+    surroundings: Surroundings,
+    language: str,
+    *,
+    ring: bool = True,
+    world: World = NOWHERE,
 ) -> Text:
     """The words of a notice about an incident. `ring` says whether an acknowledgement would stop anything."""
     words = WORDS[language]
-    severity, colon = words[incident.severity], words["colon"]
+    severity, colon = SAID[language][incident.severity], words["colon"]
     signal = principal(incident)
     lines = [
-        (words["who"], words["who_text"].format(vehicle=incident.vehicle, carrier=incident.carrier)),
-        (words["what"], f"{what(incident, language)}{colon} {measured(signal, language)}{also(incident, language)}"),
+        (words["who"], who(incident, language)),
+        (words["what"], f"{what(incident, language)}{colon} {why(incident, world, language)}{also(incident, language)}"),
         (words["where"], place(signal, surroundings, language)),
         (words["since"], _since(incident, surroundings, language)),
         (words["state"], standing(incident, surroundings, language)),
@@ -174,7 +173,8 @@ def write(
     if ring:
         body += "\n" + words["stop"].format(id=incident.id, command=surroundings.command)
     number = words["number"].format(id=incident.id)
-    return Text(f"[{severity}] {incident.vehicle}{colon} {words[occasion]}{what(incident, language)} ({number})", body)
+    subject = f"[{severity}] {incident.vehicle or who(incident, language)}{colon} {words[occasion]}{what(incident, language)} ({number})"
+    return Text(typeset(subject, language), typeset(body, language))
 
 
 def principal(incident: Incident) -> Signal:
@@ -183,33 +183,42 @@ def principal(incident: Incident) -> Signal:
     return min((member.signal for member in members), key=lambda signal: (-SEVERITIES.index(signal.severity), signal.at))
 
 
+def who(incident: Incident, language: str) -> str:
+    """Whom it is about: "truck-17 of northline"; where it is operational, "all vehicles of northline"."""
+    form = "who_text" if not incident.operational else "all_of" if incident.carrier != EVERYTHING else "all"
+    return WORDS[language][form].format(vehicle=incident.vehicle, carrier=incident.carrier)
+
+
 def what(incident: Incident, language: str) -> str:
-    """What was seen, of several the gravest: "unscheduled stop, not yet explained"."""
-    return _named(principal(incident).kind, language)
+    """What was seen, of several the gravest: "unscheduled stop, not yet explained"; of many that fell silent, how many."""
+    if incident.operational:
+        return WORDS[language]["together"].format(count=len(_vehicles(incident)))
+    return title(principal(incident), language)
+
+
+def why(incident: Incident, world: World, language: str) -> str:
+    """Why that was raised, in one sentence with the numbers; of many that fell silent, since when, and which."""
+    if not incident.operational:
+        return explain(principal(incident), world, language)
+    words, vehicles = WORDS[language], _vehicles(incident)
+    newest = max(member.signal.since for member in incident.standing or incident.joined)
+    names = ", ".join(vehicles[:NAMED]) + (words["and_more"].format(count=len(vehicles) - NAMED) if len(vehicles) > NAMED else "")
+    since = clock_time(newest, ZoneInfo(world.settings.timezone), language)
+    return typeset(words["together_why"].format(newest=since, names=names), language)
 
 
 def also(incident: Incident, language: str) -> str:
     """What else was seen: "; also away from the planned route, not yet explained", or nothing."""
-    first = principal(incident).kind
-    kinds = dict.fromkeys(member.signal.kind for member in incident.standing or incident.joined)
-    others = ", ".join(_named(kind, language) for kind in kinds if kind != first)
+    first = title(principal(incident), language)
+    seen = dict.fromkeys(title(member.signal, language) for member in incident.standing or incident.joined)
+    others = ", ".join(each for each in seen if each != first)
     return WORDS[language]["also"].format(others=others) if others else ""
-
-
-def measured(signal: Signal, language: str) -> str:
-    """How much, against what is allowed; whether only silence says so."""
-    words = WORDS[language]
-    size = {"s": 1000.0, "min": 60_000.0}.get(signal.unit)
-    if size is not None:
-        values: Sequence[str] = [span(value * size) for value in (signal.measure, signal.limit)]
-    else:
-        values = [length(value, language) for value in (signal.measure, signal.limit)]
-    text = words.get(signal.unit, "{measure}, {limit}").format(measure=values[0], limit=values[1])
-    return f"{text} ({words['presumed']})" if signal.presumed else text
 
 
 def place(signal: Signal, surroundings: Surroundings, language: str) -> str:
     """Where the signal began, in words; the place it is about comes first."""
+    if not (math.isfinite(signal.lon) and math.isfinite(signal.lat)):
+        return WORDS[language]["unknown"] if signal.place is None else surroundings.name(signal.place)
     spot = where(signal.lon, signal.lat, surroundings, language)
     if signal.place is None or surroundings.name(signal.place) in spot:
         return spot
@@ -240,8 +249,11 @@ def ahead(outlook: Outlook, surroundings: Surroundings, language: str) -> str:
     return words["ring"].format(names=", ".join(outlook.names), at=clock_time(outlook.at, surroundings.zone, language))
 
 
-def _named(kind: str, language: str) -> str:
-    return KINDS.get(kind, {}).get(language, kind.replace("_", " "))
+def _vehicles(incident: Incident) -> list[str]:
+    """The vehicles of its signals that count; with their carriers where these differ."""
+    signals = [member.signal for member in incident.standing or incident.joined]
+    alone = incident.carrier != EVERYTHING
+    return sorted({signal.vehicle if alone else f"{signal.carrier}/{signal.vehicle}" for signal in signals})
 
 
 def _since(incident: Incident, surroundings: Surroundings, language: str) -> str:

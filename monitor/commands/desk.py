@@ -84,19 +84,22 @@ def _add_credential(store: Store, options: argparse.Namespace, now: int) -> None
     if slash and not vehicle:
         raise InputError(f"carrier add {options.subject}: allowed is CARRIER or CARRIER/VEHICLE")
     with store.begin() as transaction:
+        if options.password_stdin and options.dispatch:
+            raise InputError("carrier add --dispatch --password-stdin: allowed is a generated token for dispatch")
         if options.password_stdin:
             secret = sys.stdin.readline().rstrip("\n")
             credentials.set_password(transaction, name, vehicle or None, secret, now)
             show(f"{options.subject} may connect with that password")
         else:
-            token = credentials.create(transaction, name, vehicle or None, now)
+            token = credentials.create(transaction, name, vehicle or None, now, dispatch=options.dispatch)
             show(f"user name: {options.subject}", f"token:     {token}", "The token is not kept and not shown again.")
 
 
 def _credential(each: credentials.Credential) -> str:
     subject = each.carrier + (f"/{each.vehicle}" if each.vehicle else "")
     state = "in force" if each.revoked is None else "revoked"
-    return f"{each.id}  {subject}  {each.kind}  since {local_text(each.created, ZoneInfo('UTC'))}  {state}"
+    what = each.kind if each.role == credentials.DEVICE else f"{each.role} {each.kind}"
+    return f"{each.id}  {subject}  {what}  since {local_text(each.created, ZoneInfo('UTC'))}  {state}"
 
 
 def verify(options: argparse.Namespace) -> int:

@@ -13,34 +13,38 @@ from monitor.alerts.policies import switched_off
 from monitor.commands.speaking import progress_bar, say, show
 from monitor.configuration import Configuration, load_configuration, load_world
 from monitor.errors import ConfigurationError, InputError
+from monitor.explain.log import trip_log
 from monitor.places import Geofences, load_geofences
 from monitor.replay import replay as run_replay
 from monitor.replay import stop_lines
 from monitor.settings import effective, load_settings
 from monitor.signals import instant, log_lines
 from monitor.store.store import file_of
+from monitor.world import World
+
+NAMED = ("trips", "authorizations", "lockdowns")
+"""The options that name a file of the world, each the setting of that name."""
 
 
 def replay(options: argparse.Namespace) -> None:
     """Write the signal log, and the stops, of recorded fixes."""
     if options.batch is not None and options.batch < 1:
         raise InputError(f"--batch {options.batch}: allowed is a whole number from 1")
-    assignments = [*options.set, *([f"trips={options.trips}"] if options.trips else [])]
-    settings = load_settings(options.config / "monitor.toml" if options.config else None, assignments)
-    folder = options.geofences or (Path(settings.geofences) if options.config else None)
-    geofences = load_geofences(folder, settings.timezone) if folder else Geofences()
-    say(*(f"monitor: {warning}" for warning in geofences.warnings))
-    world = load_world(settings, geofences)
+    world = world_of(options)
     with progress_bar("replaying") as progress:
         found = run_replay(
             options.files,
             world,
-            until=_horizon(options.until),
+            until=horizon(options.until),
             batch=options.batch,
             arrival_order=options.arrival_order,
             progress=progress,
         )
-    _write(options.out, log_lines(found.signals))
+    language = getattr(options, "explain", None)
+    if language:
+        show(*trip_log(found.signals, found.stops, world, language))
+    if options.out or not language:
+        _write(options.out, log_lines(found.signals))
     if options.stops:
         _write(options.stops, stop_lines(found.stops))
     say(*(f"monitor: not taken: {reject}" for reject in found.rejects[:20]))
@@ -55,7 +59,44 @@ def replay(options: argparse.Namespace) -> None:
     )
 
 
-def _horizon(text: str | None) -> int | None:
+def take_recorded(parser: argparse.ArgumentParser) -> None:
+    """Add what every command on recorded fixes takes: the fixes, and the world to judge them under."""
+    parser.add_argument("files", type=Path, nargs="+", metavar="FIXES", help="CSV or Parquet")
+    parser.add_argument("--geofences", type=Path, metavar="DIR", help="GeoJSON files of places and routes (none)")
+    for name in NAMED:
+        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help="CSV or JSON lines (none)")
+    parser.add_argument("--config", type=Path, metavar="DIR", help="a configuration folder; its monitor.toml says the settings")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, as in monitor.toml; may be repeated"
+    )
+    parser.add_argument("--until", metavar="TIME", help="the horizon, RFC 3339 with a zone (the newest time in the input)")
+
+
+def world_of(options: argparse.Namespace) -> World:
+    """The world that the options for recorded fixes name; what was repaired in it is said.
+
+    Raises
+    ------
+    ConfigurationError
+        With every fault.
+    """
+    named = {name: getattr(options, name) for name in NAMED}
+    assignments = [*options.set, *(f"{name}={file}" for name, file in named.items() if file)]
+    settings = load_settings(options.config / "monitor.toml" if options.config else None, assignments)
+    folder = options.geofences or (Path(settings.geofences) if options.config else None)
+    geofences = load_geofences(folder, settings.timezone) if folder else Geofences()
+    say(*(f"monitor: {warning}" for warning in geofences.warnings))
+    return load_world(settings, geofences)
+
+
+def horizon(text: str | None) -> int | None:
+    """The instant of `--until`, ms; None where it is not given.
+
+    Raises
+    ------
+    InputError
+        If it is no such time.
+    """
     try:
         return None if text is None else instant(text)
     except (ValueError, OverflowError):

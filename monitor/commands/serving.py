@@ -87,6 +87,8 @@ def _serve(app: App, options: argparse.Namespace, begin: Callable[[], None]) -> 
     logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # a tick that waits for the one before is nothing to tell
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: app.stop())
+    signal.signal(signal.SIGHUP, lambda *_: app.reload())
+    signal.signal(signal.SIGUSR1, lambda *_: app.adjudicate())
     try:
         with progress_bar("getting ready") as progress:
             app.start(progress)

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from monitor.detectors import long_dwell, route_deviation, unauthorized_stop
+from monitor.detectors import (
+    after_hours_movement,
+    device_alarm,
+    door_open,
+    impossible_movement,
+    long_dwell,
+    route_deviation,
+    signal_lost,
+    unauthorized_stop,
+    wrong_way,
+    zone_breach,
+)
 from monitor.episodes import Watch
 from monitor.scene import Scene
 
@@ -24,4 +35,15 @@ class Detector(Protocol):
         ...
 
 
-DETECTORS: tuple[Detector, ...] = (unauthorized_stop, route_deviation, long_dwell)
+DETECTORS: tuple[Detector, ...] = (
+    unauthorized_stop,
+    route_deviation,
+    wrong_way,
+    long_dwell,
+    zone_breach,
+    after_hours_movement,
+    signal_lost,
+    door_open,
+    device_alarm,
+    impossible_movement,
+)

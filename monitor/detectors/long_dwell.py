@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.detectors.watching import NOTE, WARNING
+from monitor.detectors.watching import NOTE, WARNING, observed
 from monitor.episodes import ENDS, KEEPS, SHOWS, Watch
 from monitor.motion import NONE
 from monitor.scene import Scene
@@ -24,31 +24,21 @@ def watch(scene: Scene) -> Watch:
 
     A fix that may be the first outside says nothing: the next one shows whether the visit ended there.
     """
-    presence = scene.presence
-    limit = scene.world.place_limits()[scene.profile[presence.fix], presence.place]
-    chosen = np.flatnonzero(np.any(np.isfinite(scene.world.place_limits()), axis=0)[presence.place])
+    presence, limits = scene.presence, scene.world.place_limits()
+    chosen = np.flatnonzero(np.any(np.isfinite(limits), axis=0)[presence.place])
     chosen = chosen[np.lexsort((presence.fix[chosen], presence.place[chosen], scene.row[presence.fix[chosen]]))]
-    fix, place, ended, limit = presence.fix[chosen], presence.place[chosen], presence.ended[chosen], limit[chosen]
-    here = np.where(presence.leaving[chosen], KEEPS, SHOWS)
-    time, limited = scene.time[fix], np.isfinite(limit)
-    return Watch(
-        row=scene.row[fix],
+    fix, place, ended = presence.fix[chosen], presence.place[chosen], presence.ended[chosen]
+    limit = limits[scene.profile[fix], place]
+    here, limited = np.where(presence.leaving[chosen], KEEPS, SHOWS), np.isfinite(limit)
+    return observed(
+        scene,
+        fix,
+        np.where((ended == NONE) & limited, here, ENDS),
         subject=place,
-        time=time,
-        shown=time,
-        allowance=scene.allowance[fix],
-        shows=np.where((ended == NONE) & limited, here, ENDS).astype(np.int8),
         since=presence.since[chosen],
-        judged=np.full(len(fix), NONE),
         limit=np.rint(np.where(limited, limit, 0.0) * 1000.0).astype(np.int64),
-        end=np.where(ended == NONE, time, ended),
-        measure=np.zeros(len(fix)),
+        end=np.where(ended == NONE, scene.time[fix], ended),
         bound=limit,
         place=place,
-        route=np.full(len(fix), -1, np.int32),
-        trip=scene.trip[fix],
         severity=np.where(scene.world.permissions.customer[place], NOTE, WARNING).astype(np.int8),
-        lon=scene.lon[fix],
-        lat=scene.lat[fix],
-        least=np.ones(len(fix), np.int64),
     )

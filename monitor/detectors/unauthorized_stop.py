@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.detectors.watching import CRITICAL, WARNING, heard, told
+from monitor.detectors.watching import CRITICAL, WARNING, heard, observed, told
 from monitor.episodes import ENDS, LAPSES, SHOWS, Watch
-from monitor.fixes import F64, I32, I64
-from monitor.motion import NONE, Movement
+from monitor.fixes import F64, I32
+from monitor.motion import NONE
 from monitor.scene import Scene
 
 KIND = "unauthorized_stop"
@@ -24,47 +24,33 @@ UNIT = "s"
 
 
 def watch(scene: Scene) -> Watch:
-    """One condition a stop; an imprecise fix shows nothing, but breaks the silence."""
-    return heard(observe(scene), scene)
+    """One condition a stop: standing where it may not. Its limit and the place that set it follow the fixes until it is raised.
 
-
-def observe(scene: Scene) -> Watch:
-    """One condition a stop: standing where it may not. Its limit and the place that set it follow the fixes until it is raised."""
+    An imprecise fix shows nothing, but breaks the silence.
+    """
     seen, movement = scene.seen, scene.seen.movement
-    chosen = told(movement.stop >= 0, seen.first)
+    chosen = told(movement.stop >= 0, seen.begins, scene)
     fix, stop = seen.fix[chosen], movement.stop[chosen]
     open_stop, may = stop >= 0, seen.may[chosen]
     shows = np.where(open_stop, np.where(movement.stands[chosen] & ~may, SHOWS, LAPSES), ENDS)
-    since, may_not_since = begun(movement, stop), seen.may_not_since[chosen]
-    none = np.full(len(fix), -1, np.int32)
+    since, may_not_since = np.append(movement.since, NONE)[stop], seen.may_not_since[chosen]
     limit = seen.limit[chosen]
-    return Watch(
-        row=scene.row[fix],
-        subject=none,
-        time=scene.time[fix],
-        shown=scene.time[fix],
-        allowance=scene.allowance[fix],
-        shows=shows.astype(np.int8),
+    watched = observed(
+        scene,
+        fix,
+        shows,
         since=np.where(shows == SHOWS, np.maximum(since, may_not_since), since),
         judged=seen.limit_since[chosen],
         limit=limit,
         end=np.full(len(fix), NONE),
-        measure=np.zeros(len(fix)),
         bound=limit / 1000.0,
         place=seen.no_stop[chosen],
-        route=none,
-        trip=scene.trip[fix],
         severity=np.where(seen.red_zone[chosen], CRITICAL, WARNING).astype(np.int8),
         lon=_centroid(movement.lon, stop),
         lat=_centroid(movement.lat, stop),
-        least=np.ones(len(fix), np.int64),
         centred=True,
     )
-
-
-def begun(movement: Movement, stop: I32) -> I64:
-    """When each of some stops began (ms), NONE for -1."""
-    return np.append(movement.since, NONE)[stop]
+    return heard(watched, scene)
 
 
 def _centroid(degrees: F64, stop: I32) -> F64:

@@ -1,5 +1,7 @@
 """Decode: messages to fixes in columns, and to rejects with a reason; the only place where a clock judges a position.
 
+A dispatcher's messages are passed on.
+
 A payload may be gzip, up to a bound. A fix further ahead of the clock than the settings allow is quarantined with the rejects.
 Shapes: N fixes.
 """
@@ -16,8 +18,10 @@ from monitor.fixes import ALARM_NAMES, EARLIEST_MS, LATEST_MS, Alarm, FixBatch, 
 from monitor.ingest.delivery import Message
 from monitor.ingest.formats import FORMATS, Format
 from monitor.ingest.formats.native import Fix
+from monitor.ingest.topics import TRIP
 from monitor.settings import Ingest, format_duration, milliseconds
 
+OF_TRIPS = f"/{TRIP}"
 GZIP = b"\x1f\x8b"
 LARGEST_BYTES = 1024 * 1024
 """A payload unpacked."""
@@ -32,14 +36,20 @@ class Decoded(NamedTuple):
 
     fixes: FixBatch
     rejects: list[Reject]
+    plans: list[Message]
+    """Messages of a dispatcher, which only the configuration can judge."""
 
 
 def decode(messages: Sequence[Message], now: int, fleet: Fleet, settings: Ingest) -> Decoded:
     """Read the fixes of messages that arrived at `now` (ms); what is wrong becomes a reject with its reason and its bytes."""
     rows: list[tuple[float | int | None, ...]] = []
     rejects: list[Reject] = []
+    plans: list[Message] = []
     native, latest = FORMATS["native"], min(now + milliseconds(settings.future), LATEST_MS - 1)
     for message in messages:
+        if message.topic.endswith(OF_TRIPS):
+            plans.append(message)
+            continue
         code, faults = -1, []
         for fix in _read(native, message.payload, settings.max_fixes_per_message):
             if isinstance(fix, str):
@@ -56,7 +66,7 @@ def decode(messages: Sequence[Message], now: int, fleet: Fleet, settings: Ingest
             more = [f"and {len(faults) - REASONS} more"] if len(faults) > REASONS else []
             reason = "; ".join([*faults[:REASONS], *more])
             rejects.append(Reject(message.carrier, message.vehicle, message.topic, reason, message.payload))
-    return Decoded(_batch(fleet, rows), rejects)
+    return Decoded(_batch(fleet, rows), rejects, plans)
 
 
 def in_parts(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
@@ -82,16 +92,24 @@ def _untimely(ms: int, now: int, settings: Ingest) -> str:
 
 
 def _read(form: Format, payload: bytes, most: int) -> list[Fix | str]:
-    if payload[:2] == GZIP:
-        try:
-            payload = _unzipped(payload)
-        except (zlib.error, ValueError) as error:
-            return [f"not readable as gzip: {error}"]
+    try:
+        payload = unpacked(payload)
+    except (zlib.error, ValueError) as error:
+        return [f"not readable as gzip: {error}"]
     fixes = form.read(payload)
     return fixes if len(fixes) <= most else [f"{len(fixes)} fixes in one message; allowed are {most}"]
 
 
-def _unzipped(payload: bytes) -> bytes:
+def unpacked(payload: bytes) -> bytes:
+    """Unpack a payload that is gzip, up to a bound; any other is given as it is.
+
+    Raises
+    ------
+    ValueError
+        If it is too large unpacked, or does not end where it should; also `zlib.error` where it is none.
+    """
+    if payload[:2] != GZIP:
+        return payload
     reader = zlib.decompressobj(31)
     out = reader.decompress(payload, LARGEST_BYTES)
     if reader.unconsumed_tail:

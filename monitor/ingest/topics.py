@@ -5,7 +5,8 @@ a letter, a digit or `_`: so it needs no quoting in a topic, a URL, a path or a 
 there for MAC addresses. A credential is a carrier's (a gateway that speaks for all its vehicles) or one vehicle's.
 
 Devices publish `fix` and `status`, under their own name, and subscribe to their own `ack`. `ack` is the monitor's to publish;
-`trip` is the dispatcher's, because a stolen device must not authorize its own stop.
+`trip` is published with a dispatch credential alone, because a stolen device must not authorize its own stop; that publishes
+nothing else.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ def publishable(identity: Identity, topic: str) -> Address | Refusal:
         return Refusal("topic of another carrier", foreign=True)
     if identity.vehicle not in (None, address.vehicle):
         return Refusal("topic of another vehicle", foreign=True)
-    if address.channel not in (FIX, STATUS):
+    if identity.dispatch and address.channel != TRIP:
+        return Refusal(f"dispatch does not publish {address.channel}", foreign=True)
+    if not identity.dispatch and address.channel not in (FIX, STATUS):
         return Refusal(f"devices do not publish {address.channel}", foreign=True)
     return address
 

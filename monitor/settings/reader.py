@@ -15,7 +15,7 @@ from zoneinfo import available_timezones
 
 from monitor.errors import ConfigurationError
 from monitor.settings.durations import format_duration, parse_duration
-from monitor.settings.sections import LOADS, Detectors, Overrides, Settings
+from monitor.settings.sections import LOADS, Detectors, Limits, Overrides, Settings
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,18 @@ def load_settings(file: Path | None, assignments: Sequence[str] = ()) -> Setting
     if reader.faults:
         raise ConfigurationError(reader.faults)
     return cast(Settings, settings)
+
+
+def read_limits(said: Any, where: str) -> tuple[Limits, list[str]]:
+    """Read the `limits` of one trip or place: a mapping of keys below `detectors` ("unauthorized_stop.limit"); with its faults."""
+    reader, table = _Reader(where), dict[str, dict[str, Any]]()
+    if not isinstance(said, Mapping):
+        return {}, [f'{where} = {said!r}: allowed is an object such as {{"unauthorized_stop.limit": "10m"}}']
+    for key, value in said.items():
+        detector, _, parameter = str(key).partition(".")
+        table.setdefault(detector, {})[parameter or detector] = value
+    limits = reader.override(table, "")
+    return limits, reader.faults
 
 
 def effective(settings: Settings) -> list[Setting]:

@@ -10,14 +10,20 @@ from typing import Any
 
 from monitor.settings.durations import parse_duration
 
-Overrides = Mapping[str, Mapping[str, Mapping[str, Any]]]
-"""Name of the load class or carrier -> detector -> parameter -> value."""
+Limits = Mapping[str, Mapping[str, Any]]
+"""Detector -> parameter -> value."""
+Overrides = Mapping[str, Limits]
+"""Name of the load class or carrier -> what is said for it."""
+NOTHING_SAID: Limits = {}
 
 LOADS = ("standard", "local", "high_value", "dangerous")
 LOAD_DEFAULTS: Overrides = {
     "high_value": {
         "unauthorized_stop": {"limit": timedelta(minutes=15), "no_stop_limit": timedelta(minutes=3)},
         "route_deviation": {"corridor_m": 500.0},
+        "after_hours_movement": {"min_fixes": 1},
+        "signal_lost": {"limit": timedelta(minutes=6)},
+        "device_alarm": {"jamming_limit": timedelta(0)},
     },
     "local": {"unauthorized_stop": {"limit": timedelta(minutes=45)}},
 }
@@ -59,9 +65,12 @@ class Order:
     settle: timedelta = _duration("30s", "0s", "5m", "live: a deadline waits until nothing has arrived for this long")
     settle_at_most: timedelta = _duration("5m", "0s", "1h", "live: but never longer than this")
     rewind_horizon: timedelta = _duration(
-        "48h", "1h", "14d", "checkpoints reach this far back; a fix later than this costs all of its vehicle's history"
+        "48h", "1h", "14d", "checkpoints reach this far back; a fix later than this waits for the nightly adjudication"
     )
     checkpoint: timedelta = _duration("1h", "1m", "24h", "event time between two checkpoints of a vehicle")
+    adjudicate_at: str = _text(
+        "03:00", "when, in the general time zone, vehicles with later fixes are judged anew", pattern=r"([01]\d|2[0-3]):[0-5]\d"
+    )
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,14 @@ class RouteDeviation:
 
 
 @dataclass(frozen=True)
+class WrongWay:
+    """Back along the route of the trip."""
+
+    back_m: float = _number(10_000.0, 100.0, 1_000_000.0, "so far back along the route from the furthest point")
+    clear_m: float = _number(1_000.0, 10.0, 100_000.0, "progress again: so far forward from the point furthest back")
+
+
+@dataclass(frozen=True)
 class LongDwell:
     """A visit longer than the place's kind allows; a place's own `max_dwell` comes first."""
 
@@ -114,12 +131,83 @@ class LongDwell:
 
 
 @dataclass(frozen=True)
+class ZoneBreach:
+    """Inside a restricted place; a yard left outside its hours is told at once, whatever the limit."""
+
+    limit: timedelta = _duration("0s", "0s", "30d", "how long it may be inside a `restricted` place")
+
+
+@dataclass(frozen=True)
+class AfterHoursMovement:
+    """Moving when it should not; armed where one of the three is configured: a lockdown, hours, trips."""
+
+    moved_m: float = _number(200.0, 10.0, 100_000.0, "so far from where it was when it might last move")
+    min_fixes: int = _number(2, 1, 100, "raised at this many fixes that show it")
+    hours: str = _text("", 'when vehicles may move, such as "Mo-Fr 05:00-22:00", in the general time zone; empty for always')
+    without_trip: bool = _flag("a vehicle on no trip may not move; for carriers that feed their trips", default=False)
+
+
+@dataclass(frozen=True)
+class Separation:
+    """A trip's tractor and trailer apart."""
+
+    apart_m: float = _number(150.0, 10.0, 100_000.0, "further apart than this, beyond what their speeds explain")
+    min_fixes: int = _number(2, 1, 100, "raised at this many synchronous fixes that show it")
+    synchronous: timedelta = _duration("15s", "0s", "10m", "positions of the two no further apart in time are compared")
+
+
+@dataclass(frozen=True)
+class SignalLost:
+    """No position; three own intervals count where that is longer."""
+
+    limit: timedelta = _duration("10m", "1m", "30d", "silence of a vehicle under way; of a standing one at the least")
+    dead_zone_limit: timedelta = _duration("45m", "1m", "30d", "silence of a vehicle last heard under way in a `dead_zone`")
+    parked_interval: timedelta | None = _optional_duration("report interval while standing; learned unless set")
+    first_parked_interval: timedelta = _duration("2h", "1m", "30d", "the same before enough was learned")
+    learned_after: timedelta = _duration(
+        "24h", "0s", "30d", "enough was learned once it was heard standing for so long, all in all"
+    )
+    moved_m: float = _number(1000.0, 10.0, 1_000_000.0, "reappearing this far from where it stood is critical")
+    assumed_mps: float = _number(22.222, 1.0, 100.0, "what it may have driven meanwhile; the rest is unaccounted for")
+
+
+@dataclass(frozen=True)
+class DoorOpen:
+    """The cargo door is open where it may not be, or under way."""
+
+    limit: timedelta = _duration("0s", "0s", "24h", "how long it may be")
+
+
+@dataclass(frozen=True)
+class DeviceAlarm:
+    """The device itself raises an alarm."""
+
+    limit: timedelta = _duration("0s", "0s", "24h", "how long panic, tamper, power cut or tow must last")
+    jamming_limit: timedelta = _duration("60s", "0s", "24h", "how long jamming must last")
+
+
+@dataclass(frozen=True)
+class ImpossibleMovement:
+    """Positions further apart than any vehicle drives; see `order.jump_mps`."""
+
+    good_fixes: int = _number(5, 1, 1000, "cleared after this many fixes without a jump")
+
+
+@dataclass(frozen=True)
 class Detectors:
     """The limits of every detector."""
 
     unauthorized_stop: UnauthorizedStop = _section(UnauthorizedStop, "")
     route_deviation: RouteDeviation = _section(RouteDeviation, "")
+    wrong_way: WrongWay = _section(WrongWay, "")
     long_dwell: LongDwell = _section(LongDwell, "")
+    zone_breach: ZoneBreach = _section(ZoneBreach, "")
+    after_hours_movement: AfterHoursMovement = _section(AfterHoursMovement, "")
+    separation: Separation = _section(Separation, "")
+    signal_lost: SignalLost = _section(SignalLost, "")
+    door_open: DoorOpen = _section(DoorOpen, "")
+    device_alarm: DeviceAlarm = _section(DeviceAlarm, "")
+    impossible_movement: ImpossibleMovement = _section(ImpossibleMovement, "")
 
 
 @dataclass(frozen=True)
@@ -208,6 +296,8 @@ class Settings:
     timezone: str = _text("America/Toronto", "time zone of `hours` where a place has none, and of times shown to people")
     geofences: str = _text("geofences", "folder of the GeoJSON files")
     trips: str = _text("", "CSV or JSON lines file of trips; empty for none")
+    authorizations: str = _text("", "CSV or JSON lines file of authorizations; empty for none")
+    lockdowns: str = _text("", "CSV or JSON lines file of lockdowns; empty for none")
     order: Order = _section(Order, "")
     motion: Motion = _section(Motion, "")
     detectors: Detectors = _section(Detectors, "")
@@ -217,10 +307,10 @@ class Settings:
     load: Overrides = field(default_factory=lambda: LOAD_DEFAULTS, metadata={"doc": "limits that differ for a load class"})
     carrier: Overrides = field(default_factory=dict, metadata={"doc": "limits that differ for a carrier"})
 
-    def limits(self, carrier: str, load: str) -> Detectors:
-        """Give the limits for a vehicle of `carrier` under a trip of this load class (load class > carrier > global)."""
+    def limits(self, carrier: str, load: str, trip: Limits = NOTHING_SAID, place: Limits = NOTHING_SAID) -> Detectors:
+        """Give the limits for a vehicle of `carrier`: its trip's, else the load class's, the carrier's, the place's, else all's."""
         detectors = self.detectors
-        for said in (self.carrier.get(carrier, {}), self.load.get(load, {})):
+        for said in (place, self.carrier.get(carrier, {}), self.load.get(load, {}), trip):
             changed = {name: dataclasses.replace(getattr(detectors, name), **values) for name, values in said.items()}
             detectors = dataclasses.replace(detectors, **changed)
         return detectors

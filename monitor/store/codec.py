@@ -7,6 +7,7 @@ Shapes: N fixes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monitor.fixes import COLUMNS, Bool, FixBatch, Times, empty
+from monitor.fixes import COLUMNS, I8, Bool, FixBatch, Times, empty
 from monitor.signals import Signal
 
 FixRow = tuple[Any, ...]
@@ -43,7 +44,7 @@ def milliseconds_of(time: Times) -> npt.NDArray[np.int64]:
     return time.view(np.int64)
 
 
-def fix_rows(vehicle_id: npt.NDArray[np.int64], fixes: FixBatch, late: Bool) -> Iterator[FixRow]:
+def fix_rows(vehicle_id: npt.NDArray[np.int64], fixes: FixBatch, late: Bool | I8) -> Iterator[FixRow]:
     """The rows of `INSERT_FIX`, in order; `vehicle_id` is (N,), the database's id of each fix's vehicle."""
     time = milliseconds_of(fixes.time)
     columns = (time, *(getattr(fixes, name) for name in STORED[1:]))
@@ -66,12 +67,14 @@ def _column(values: Sequence[Any], dtype: str) -> npt.NDArray[Any]:
 
 def signal_values(signal: Signal) -> dict[str, Any]:
     """The columns of a signal, but for its id, its vehicle and its state."""
-    return {name: getattr(signal, name) for name in SIGNAL_FIELDS}
+    values = {name: getattr(signal, name) for name in SIGNAL_FIELDS}
+    return values | {name: None for name in ("lon", "lat") if math.isnan(values[name])}
 
 
 def signal_from_row(carrier: str, vehicle: str, row: Sequence[Any], state: str) -> Signal:
     """A signal from its columns in the order of `SIGNAL_FIELDS`."""
     values = dict(zip(SIGNAL_FIELDS, row, strict=True))
+    values |= {name: math.nan for name in ("lon", "lat") if values[name] is None}
     return Signal(carrier=carrier, vehicle=vehicle, closed=state != "open", **values)
 
 

@@ -1,10 +1,11 @@
 """Who may connect: generated tokens and chosen passwords of carriers and their vehicles.
 
-A credential belongs to a carrier, or to one vehicle of it. The user name is `carrier` or `carrier/vehicle`; a carrier's own
-credential may also connect as `carrier/vehicle` and is then bound to that vehicle. Neither a token nor a password is ever
-stored: a token has 256 random bits, so its SHA-256 is enough; a password is stored through scrypt. The shape of what is
-presented decides which of the two is compared, never what is stored for that name: an answer takes as long for a name that
-nobody has as for a wrong secret, and thousands of devices that reconnect with tokens cost next to nothing.
+A credential belongs to a carrier, or to one vehicle of it; a dispatch credential to a carrier's dispatchers, who send trips and no
+positions. The user name is `carrier` or `carrier/vehicle`; a carrier's own credential may also connect as `carrier/vehicle` and is then
+bound to that vehicle. Neither a token nor a password is ever stored: a token has 256 random bits, so its SHA-256 is enough; a password
+is stored through scrypt. The shape of what is presented decides which of the two is compared, never what is stored for that name: an
+answer takes as long for a name that nobody has as for a wrong secret, and thousands of devices that reconnect with tokens cost next to
+nothing.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ SCRYPTS_A_SECOND = 8
 FRESH_SECONDS = 1.0
 """A credential counts, or is revoked, within this of its commit."""
 
+DEVICE, DISPATCH = "device", "dispatch"
+"""What a credential is for: positions, or trips."""
+
 Subject = tuple[str, str | None]
 """A carrier, and one vehicle of it or None for all."""
 
@@ -52,18 +56,26 @@ class Credential(NamedTuple):
     kind: str
     created: int
     revoked: int | None
+    role: str
 
 
-def create(transaction: Transaction, carrier: str, vehicle: str | None, now: int, by: str = "command line") -> str:
+def create(
+    transaction: Transaction, carrier: str, vehicle: str | None, now: int, by: str = "command line", *, dispatch: bool = False
+) -> str:
     """Make a token and return it: the only time that anybody sees it. Earlier tokens stay valid, so that devices can change over.
+
+    With `dispatch` it is for the carrier's dispatchers, who send trips, not for devices.
 
     Raises
     ------
     MonitorError
-        If carrier or vehicle cannot be a level of a topic.
+        If carrier or vehicle cannot be a level of a topic, or a vehicle is to be dispatch.
     """
+    if dispatch and vehicle is not None:
+        raise MonitorError(f"{carrier}/{vehicle}: dispatch is of a carrier, not of one vehicle; allowed is {carrier}")
     token = secrets.token_urlsafe(32)
-    _add(transaction, (carrier, vehicle), "token", hashlib.sha256(token.encode()).hexdigest(), now, by)
+    role = DISPATCH if dispatch else DEVICE
+    _add(transaction, (carrier, vehicle), "token", hashlib.sha256(token.encode()).hexdigest(), now, by, role)
     return token
 
 
@@ -100,7 +112,7 @@ def revoke(transaction: Transaction, credential_id: int, now: int, by: str = "co
     if found is None or found.revoked is not None:
         raise MonitorError(f"credential {credential_id}: " + ("there is none" if found is None else "was revoked before"))
     transaction.connection.execute(update(credential).where(credential.c.id == credential_id).values(revoked=now))
-    body = {"id": found.id, "carrier": found.carrier, "vehicle": found.vehicle, "kind": found.kind}
+    body = {"id": found.id, "carrier": found.carrier, "vehicle": found.vehicle, "kind": found.kind, "role": found.role}
     transaction.record(by, "credential.revoked", body, now)
     return found._replace(revoked=now)
 
@@ -117,14 +129,14 @@ def scrypt_record(password: bytes, salt: bytes) -> str:
     return "$".join(("scrypt", *(str(COST[name]) for name in "nrp"), salt.hex(), digest.hex()))
 
 
-def _add(transaction: Transaction, subject: Subject, kind: str, secret: str, now: int, by: str) -> None:
+def _add(transaction: Transaction, subject: Subject, kind: str, secret: str, now: int, by: str, role: str = DEVICE) -> None:
     carrier, vehicle = subject
     for what, name in (("carrier", carrier), ("vehicle", vehicle)):
         if name is not None and not NAME.fullmatch(name):
             raise MonitorError(f"{what} {name!r}: allowed are {NAMES_ALLOWED}")
-    values = {"carrier": carrier, "vehicle": vehicle, "kind": kind, "secret": secret, "created": now}
+    values = {"carrier": carrier, "vehicle": vehicle, "kind": kind, "role": role, "secret": secret, "created": now}
     stored = transaction.connection.execute(insert(credential).values(values).returning(credential.c.id)).scalar_one()
-    body = {"id": stored, "carrier": carrier, "vehicle": vehicle, "kind": kind}
+    body = {"id": stored, "carrier": carrier, "vehicle": vehicle, "kind": kind, "role": role}
     transaction.record(by, "credential.created", body, now)
 
 
@@ -134,6 +146,8 @@ class _Known(NamedTuple):
     state: tuple[int, ...]
     tokens: Mapping[Subject, tuple[bytes, ...]]
     passwords: Mapping[Subject, str]
+    dispatch: Mapping[str, tuple[bytes, ...]]
+    """The tokens of each carrier's dispatchers."""
 
 
 class Verifier:
@@ -147,7 +161,7 @@ class Verifier:
         self._store = store
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._known = _Known((), {}, {})
+        self._known = _Known((), {}, {}, {})
         self._looked = float("-inf")
         self._key = secrets.token_bytes(32)
         self._absent = scrypt_record(b"", secrets.token_bytes(16))
@@ -170,15 +184,14 @@ class Verifier:
             return None
         subjects: list[Subject] = [(carrier, vehicle), (carrier, None)] if slash else [(carrier, None)]
         if TOKEN.fullmatch(password):
-            accepted = self._token_matches(known, subjects, password)
+            presented = hashlib.sha256(password).digest()
+            dispatch = _among(presented, known.dispatch.get(carrier, ()))  # compared for every name, so that it takes as long
+            if dispatch and not slash:
+                return Identity(carrier, dispatch=True)
+            accepted = max([_among(presented, known.tokens.get(subject, ())) for subject in subjects])
         else:
             accepted = bool(known.passwords) and self._password_matches(known, subjects, password)
         return Identity(carrier, vehicle if slash else None) if accepted else None
-
-    def _token_matches(self, known: _Known, subjects: list[Subject], token: bytes) -> bool:
-        presented = hashlib.sha256(token).digest()
-        matches = [hmac.compare_digest(presented, one) for subject in subjects for one in known.tokens.get(subject, ())]
-        return any(matches)
 
     def _password_matches(self, known: _Known, subjects: list[Subject], password: bytes) -> bool:
         for subject in subjects:
@@ -221,6 +234,11 @@ class Verifier:
             return self._known
 
 
+def _among(presented: bytes, digests: tuple[bytes, ...]) -> bool:
+    """Whether a digest is one of several, in a time that does not say which."""
+    return max([hmac.compare_digest(presented, one) for one in digests], default=False)
+
+
 def _loaded(store: Store, known: _Known) -> _Known:
     """The valid credentials: `known` itself, unless a row was added or revoked since."""
     with store.read() as transaction:
@@ -231,11 +249,14 @@ def _loaded(store: Store, known: _Known) -> _Known:
             return known
         tokens: dict[Subject, tuple[bytes, ...]] = {}
         passwords: dict[Subject, str] = {}
+        dispatch: dict[str, tuple[bytes, ...]] = {}
         query = select(credential).where(credential.c.revoked.is_(None)).order_by(credential.c.id)
         for row in connection.execute(query):
             subject = (row.carrier, row.vehicle)
-            if row.kind == "token":
+            if row.role == DISPATCH:
+                dispatch[row.carrier] = (*dispatch.get(row.carrier, ()), bytes.fromhex(row.secret))
+            elif row.kind == "token":
                 tokens[subject] = (*tokens.get(subject, ()), bytes.fromhex(row.secret))
             else:
                 passwords[subject] = row.secret
-    return _Known(state, tokens, passwords)
+    return _Known(state, tokens, passwords, dispatch)

@@ -29,7 +29,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest revision of the migrations: the schema that this file describes."""
 
 metadata = MetaData(
@@ -91,7 +91,9 @@ fix = Table(
     Column("door", Integer),
     Column("alarms", BigInteger, nullable=False),
     Column("quality", Integer, nullable=False),
-    Column("late", Integer, nullable=False),  # 0 or 1: it came at or before the vehicle's frontier
+    Column(
+        "late", Integer, nullable=False
+    ),  # 1: it came at or before the vehicle's frontier; 2: so late that it waits to be judged
     sqlite_with_rowid=False,
 )
 
@@ -115,6 +117,14 @@ checkpoint = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
+waiting = Table(
+    "waiting",
+    metadata,
+    Column("vehicle_id", Id, ForeignKey("vehicle.id"), primary_key=True, autoincrement=False),
+    _instant("asked"),
+    _text("why"),  # it is to be judged anew from its first fix on
+)
+
 signal = Table(
     "signal",
     metadata,
@@ -128,11 +138,12 @@ signal = Table(
     _instant("at"),
     _instant("until", optional=True),
     Column("presumed", Boolean, nullable=False),
-    _number("lon"),
-    _number("lat"),
+    _number("lon", optional=True),
+    _number("lat", optional=True),
     _number("measure"),
     _number("limit"),
     _text("unit"),
+    _text("detail", optional=True),  # which of several things of this kind
     _text("severity"),
     _instant("raised"),
     _instant("decided"),
@@ -235,6 +246,28 @@ attempt = Table(
 )
 Index(None, attempt.c.notice_id)
 
+configuration = Table(
+    "configuration",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("kind", String(13), nullable=False),
+    _text("name"),
+    _text("body"),  # canonical JSON; empty where the row says that the thing is no more
+    _instant("valid_from", optional=True),  # event time, half open, NULL without bound
+    _instant("valid_until", optional=True),  # the one column that changes: a later row closes the interval of an earlier one
+    _text("source"),
+    _text("by"),
+    _instant("recorded"),
+    Column("applied", Boolean, nullable=False),  # false: written by a command; the monitor has not judged by it yet
+    _one_of("kind", "settings", "place", "route", "trip", "authorization", "lockdown"),
+)
+Index(
+    "ix_configuration_pending",
+    configuration.c.id,
+    sqlite_where=configuration.c.applied == false(),
+    postgresql_where=configuration.c.applied == false(),
+)
+
 journal = Table(
     "journal",
     metadata,
@@ -263,9 +296,11 @@ credential = Table(
     _text("carrier"),
     _text("vehicle", optional=True),  # NULL: the whole carrier's
     Column("kind", String(8), nullable=False),
+    Column("role", String(8), nullable=False, server_default=text("'device'")),
     _text("secret"),  # of a token its SHA-256, of a password its scrypt record; never the secret itself
     _instant("created"),
     _instant("revoked", optional=True),
     _one_of("kind", "token", "password"),
+    _one_of("role", "device", "dispatch"),
 )
 Index(None, credential.c.carrier, credential.c.vehicle)

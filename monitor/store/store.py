@@ -125,11 +125,21 @@ class Store:
         status = self._path.stat()
         self._inode = (status.st_dev, status.st_ino)
         with self._explained():
-            _set_write_ahead(self._writing)
+            _pragma(self._writing, "journal_mode = WAL")
         if found != REVISION:
-            with self.begin() as transaction:  # another process may have been faster: look again under the lock
-                if self._accepted(transaction) != REVISION:
-                    migrations.upgrade(transaction.connection)
+            self._upgrade()
+
+    def _upgrade(self) -> None:
+        """Bring the schema to this release; meanwhile tables may be rebuilt without their rows being missed by others."""
+        with self._explained():
+            _pragma(self._writing, "foreign_keys = OFF")
+        with self.begin() as transaction:  # another process may have been faster: look again under the lock
+            if self._accepted(transaction) != REVISION:
+                migrations.upgrade(transaction.connection)
+                if transaction.connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
+                    raise StoreError(f"{self.file}: has rows that refer to missing ones; restore it from a copy")
+        with self._explained():
+            _pragma(self._writing, "foreign_keys = ON")
 
     def _check_present(self) -> None:
         """Refuse to commit into a file that was removed or replaced: it would be gone with this process."""
@@ -223,13 +233,13 @@ def _engine(file: Path, busy_timeout: timedelta, begin: str) -> Engine:
     return engine
 
 
-def _set_write_ahead(engine: Engine) -> None:
-    """WAL is a property of the file; it can only be set outside of transactions."""
+def _pragma(engine: Engine, words: str) -> None:
+    """Set what can only be set outside of transactions, on the one connection that writes."""
     connection = engine.raw_connection()
     try:
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.fetchall()  # the mode changes only once the answer is read
+        cursor.execute(f"PRAGMA {words}")
+        cursor.fetchall()  # some change only once the answer is read
     finally:
         connection.close()
 
@@ -242,10 +252,25 @@ def alone(file: Path) -> IO[str]:
     StoreError
         If one does.
     """
-    lock = file.with_name(file.name + ".lock").open("w", encoding="utf-8")
+    lock = _lock_of(file).open("a", encoding="utf-8")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         lock.close()
         raise StoreError(f"{file}: another monitor runs on this database; end that one, or name another in store.url") from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
     return lock
+
+
+def pid_beside(file: Path) -> int | None:
+    """The process that `alone` let run on a database; None where it does not say."""
+    try:
+        return int(_lock_of(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _lock_of(file: Path) -> Path:
+    return file.with_name(file.name + ".lock")

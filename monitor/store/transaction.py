@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
 
 from monitor.errors import StoreError
-from monitor.fixes import Bool, FixBatch, Fleet, Reject, VehicleId, arranged
+from monitor.fixes import I8, UNPOSITIONED, Bool, FixBatch, Fleet, Reject, VehicleId, arranged
 from monitor.signals import Change, ChangeKind, Signal, StoredSignal, log_order
 from monitor.store import journal
 from monitor.store.codec import (
@@ -32,19 +33,27 @@ from monitor.store.codec import (
     signal_from_row,
     signal_values,
 )
+from monitor.store.schema import fix as fix_table
 from monitor.store.schema import signal as signal_table
 from monitor.store.schema import vehicle as vehicle_table
+from monitor.store.schema import waiting as waiting_table
+
+LATE, WAITING = 1, 2
+"""What is said of a fix that came at or before its vehicle's frontier; and of one so late that it waits to be judged."""
 
 PRESENT = """
 SELECT asked.key FROM json_each(?) AS asked CROSS JOIN fix AS f ON f.vehicle_id = json_extract(asked.value, '$[0]')
 AND f.time = json_extract(asked.value, '$[1]') AND f.digest = json_extract(asked.value, '$[2]')
 """
 FIXES_OF = f"""
-SELECT ?, {FIX_COLUMNS} FROM fix AS f WHERE f.vehicle_id = ? AND f.time > ? AND f.time <= ? ORDER BY f.time, f.digest
+SELECT ?, {FIX_COLUMNS} FROM fix AS f WHERE f.vehicle_id = ? AND f.time > ? AND f.time <= ? AND f.late < {WAITING} ORDER BY f.time, f.digest
 """  # noqa: S608 (the names of columns, from this program)
 FIXES_BETWEEN = f"""
 SELECT f.vehicle_id, {FIX_COLUMNS} FROM vehicle AS v CROSS JOIN fix AS f ON f.vehicle_id = v.id AND f.time >= ? AND f.time < ?
 """  # noqa: S608 (likewise)
+NEWEST_POSITION = f"""
+SELECT lon, lat FROM fix WHERE vehicle_id = ? AND quality & {int(UNPOSITIONED)} = 0 ORDER BY time DESC, digest LIMIT 1
+"""  # noqa: S608 (a number, from this program)
 EVER = (-(2**63), 2**63 - 1)
 """Before and after every instant."""
 
@@ -87,11 +96,11 @@ class Transaction:
 
     # positions
 
-    def add_fixes(self, fleet: Fleet, fixes: FixBatch, late: Bool) -> FixBatch:
+    def add_fixes(self, fleet: Fleet, fixes: FixBatch, late: Bool | I8) -> FixBatch:
         """Store the fixes that are not stored yet and return these, in the same order.
 
-        `late` is (N,): False promises that the fix is newer than anything stored of its vehicle, so that it is not looked up. The
-        order of `fixes` is that of every batch.
+        `late` is (N,), 0, LATE or WAITING: 0 promises that the fix is newer than anything stored of its vehicle, so that it is not
+        looked up. The order of `fixes` is that of every batch.
         """
         if not len(fixes):
             return fixes
@@ -116,10 +125,18 @@ class Transaction:
             self.connection.exec_driver_sql(INSERT_REJECT, rows)
 
     def fixes_of(self, fleet: Fleet, code: int, after: int | None, until: int | None = None) -> FixBatch:
-        """The stored fixes of one vehicle with after < time <= until (ms; None: without bound), exactly as they went in."""
+        """The stored fixes of one vehicle with after < time <= until (ms; None: without bound), exactly as they went in.
+
+        Those that wait to be judged are not among them.
+        """
         vehicle_id = self._stored_id(fleet.ids[code])
         low, high = EVER[0] if after is None else after, EVER[1] if until is None else until
         return fixes_from_rows(self.connection.exec_driver_sql(FIXES_OF, (code, vehicle_id, low, high)).fetchall())
+
+    def newest_position(self, vehicle: VehicleId) -> tuple[float, float] | None:
+        """Longitude and latitude (degrees) of the newest fix of a vehicle that took a position; None where there is none."""
+        row = self.connection.exec_driver_sql(NEWEST_POSITION, (self._stored_id(vehicle),)).one_or_none()
+        return None if row is None else (row[0], row[1])
 
     def fixes_between(self, fleet: Fleet, begin: int, end: int) -> FixBatch:
         """The stored fixes of all vehicles with begin <= time < end (ms)."""
@@ -128,6 +145,24 @@ class Transaction:
         identity = {row.id: VehicleId(row.carrier, row.name) for row in self.connection.execute(select(vehicle_table))}
         codes = np.array([fleet.code(identity[int(stored)]) for stored in present], dtype=np.int32)
         return arranged(replace(fixes, vehicle=codes[position]))
+
+    def wait(self, vehicle: VehicleId, why: str, now: int) -> None:
+        """Note that a vehicle is to be judged anew from its first fix on."""
+        values = {"vehicle_id": self.vehicle_id(vehicle), "asked": now, "why": why}
+        self.connection.execute(upsert(waiting_table).values(values).on_conflict_do_nothing())
+
+    def waiting(self) -> dict[VehicleId, str]:
+        """The vehicles that wait to be judged anew, and why."""
+        query = select(vehicle_table.c.carrier, vehicle_table.c.name, waiting_table.c.why).join_from(waiting_table, vehicle_table)
+        rows = self.connection.execute(query.order_by(vehicle_table.c.carrier, vehicle_table.c.name))
+        return {VehicleId(carrier, name): why for carrier, name, why in rows}
+
+    def admit(self, vehicle: VehicleId) -> None:
+        """Let a vehicle, and its fixes, wait no longer."""
+        mine = self._stored_id(vehicle)
+        self.connection.execute(delete(waiting_table).where(waiting_table.c.vehicle_id == mine))
+        fixes = (fix_table.c.vehicle_id == mine) & (fix_table.c.late == WAITING)
+        self.connection.execute(update(fix_table).where(fixes).values(late=LATE))
 
     def vehicles(self) -> list[VehicleId]:
         """Every vehicle that anything is stored of, in order."""
@@ -268,7 +303,13 @@ class Transaction:
 
 
 def _told(change: Change) -> journal.Told:
-    body = {**asdict(change.signal), "id": change.id, "late_by": change.late_by, "reason": change.reason}
+    body = {
+        **asdict(change.signal),
+        **signal_values(change.signal),
+        "id": change.id,
+        "late_by": change.late_by,
+        "reason": change.reason,
+    }
     return journal.Told("monitor", f"signal.{change.what}", body)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 import re
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ from monitor.alerts.fold import fold
 from monitor.alerts.handling import Entry
 from monitor.alerts.incident import State, acknowledge, resolve
 from monitor.board import Board, Line, Row, notice_lines, plain, render, rows
+from monitor.explain import NOWHERE
 from monitor.settings import Alerts
 from monitor.signals import Signal
 from monitor.store.notices_store import Told
@@ -22,6 +24,7 @@ from tests.alerts.scenes import DESK, LADDER, hour, notice, raised, seen
 
 TORONTO = ZoneInfo("America/Toronto")
 QUIET = Board(hour("10:35:30"), TORONTO, vehicles=50, fixes=123456)
+WHY = "stood 31 min so far at 43.51234, -79.88123, and no place is on record where it may; limit 30 min as a rule"
 ROW = Row(
     id=12,
     severity="warning",
@@ -121,14 +124,33 @@ def test_what_is_wrong_with_the_monitor_itself_is_on_the_board() -> None:
     assert "the notice log is full" in "\n".join(shown(dataclasses.replace(QUIET, warnings=("the notice log is full",))))
 
 
+def test_why_it_was_raised_is_told_where_there_is_room() -> None:
+    told = dataclasses.replace(ROW, why=WHY)
+    few, many = (dataclasses.replace(QUIET, rows=(told,) * count) for count in (2, 7))
+    assert WHY in " ".join(squeezed(line) for line in shown(few, width=200))
+    for crowded in (shown(few, width=100), shown(many, width=140), shown(few, width=140, height=24)):
+        assert "no place is on record" not in " ".join(crowded)
+        assert len(crowded) <= 40
+    assert WHY in plain(few)[1]
+
+
+def test_what_concerns_all_vehicles_of_a_carrier_or_has_no_position_is_told_so() -> None:
+    one = entry(dataclasses.replace(seen(kind="signal_lost", unit="min"), lon=math.nan, lat=math.nan))
+    many = dataclasses.replace(one.incident, vehicle="")
+    alone, together = rows([one, Entry(many, None)], DESK, NOWHERE)
+    assert (alone.where, alone.who) == ("position not known", "truck-17\nnorthline")
+    assert (together.who, together.what) == ("all vehicles\nof northline", "1 vehicles fell silent together, not yet explained")
+    assert "truck-17" in together.why
+
+
 def test_words_that_look_like_markup_stay_words() -> None:
     board = dataclasses.replace(QUIET, rows=(dataclasses.replace(ROW, who="[red]x[/]", where="[/]"),))
     assert "[red]x[/]" in "\n".join(shown(board))
 
 
 def test_rows_are_made_of_incidents_and_their_runs() -> None:
-    [row] = rows([entry(seen("10:00"))], DESK)
-    assert row == dataclasses.replace(ROW, next_at=hour("10:31"))
+    [row] = rows([entry(seen("10:00"))], DESK, NOWHERE)
+    assert row == dataclasses.replace(ROW, next_at=hour("10:31"), why=WHY)
 
 
 def test_a_place_is_named_first_and_a_route_deviation_says_how_far() -> None:

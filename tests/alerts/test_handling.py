@@ -17,6 +17,7 @@ from monitor.alerts.handling import Desk, acknowledge, list_incidents, outlook, 
 from monitor.alerts.incident import State
 from monitor.alerts.policies import Policies
 from monitor.errors import MonitorError
+from monitor.reconcile import reconcile
 from monitor.settings import Settings
 from monitor.signals import Change, ChangeKind, Signal
 from monitor.store import alerts_store, notices_store
@@ -205,6 +206,21 @@ def test_a_step_whose_contact_is_gone_rings_dispatch_instead_of_nobody(tmp_path:
     with opened(tmp_path) as store:
         happens(store, [raised(seen("10:00"))], hour("10:30"), night)
         assert [told.notice.contact for told in notices(store)] == ["dispatch"]
+
+
+def test_an_alarm_that_comes_hours_late_still_rings_marked_late(tmp_path: Path) -> None:
+    """A jammed device tells of it once it can."""
+    with opened(tmp_path) as store:
+        alarm = dataclasses.replace(seen("10:00", "10:05", kind="device_alarm", severity="critical"), at=hour("10:00"))
+        [change] = reconcile([], [dataclasses.replace(alarm, raised=hour("10:00"))], hour("14:00"), "")
+        _, [incident] = happens(store, [change], hour("14:00"))
+        assert (incident.severity, incident.state, incident.cleared) == ("critical", State.OPEN, hour("10:05"))
+        [told] = notices(store)
+        assert (told.notice.contact, told.notice.severity, told.notice.occasion) == ("dispatch", "critical", "raised")
+        with store.read() as transaction:
+            opening = alerts_store.timeline(transaction, 1)[0]
+        assert (opening.what, opening.why) == ("incident.opened", "device_alarm, learned 240 min late")
+        assert ticked(store, hour("14:05")) == 1
 
 
 def test_resolving_ends_the_ringing_and_reopening_starts_it_again(tmp_path: Path) -> None:

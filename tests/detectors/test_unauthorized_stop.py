@@ -172,7 +172,7 @@ def test_a_device_that_sleeps_with_the_ignition_off_still_raises() -> None:
 
 def test_a_moving_truck_that_falls_silent_is_not_presumed_to_stand() -> None:
     """Its last fix did not show it."""
-    assert watch([*every(60, "10:00", "10:03"), ("10:04", 900, 0, 20)], until=at("12:00")).signals == []
+    assert watch([*every(60, "10:00", "10:03"), ("10:04", 900, 0, 20)], until=at("12:00")).of("unauthorized_stop") == []
 
 
 def test_a_coarse_fix_shows_nothing_but_breaks_the_silence() -> None:

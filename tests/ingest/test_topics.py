@@ -91,3 +91,19 @@ def test_a_carriers_credential_subscribes_to_the_acks_of_its_vehicles() -> None:
 def test_a_pattern_has_its_wildcards_alone_in_their_level() -> None:
     assert all(map(valid_pattern, ["#", "+", "a/+/b", "a/#", "/", "a//b"]))
     assert not any(map(valid_pattern, ["", "a/#/b", "a+", "a/b#", "#/a"]))
+
+
+@pytest.mark.parametrize(("channel", "allowed"), [("trip", True), ("fix", False), ("status", False), ("ack", False)])
+def test_dispatch_publishes_trips_and_nothing_else(channel: str, allowed: bool) -> None:
+    """For any vehicle of its own carrier."""
+    office = Identity("acme", dispatch=True)
+    found = publishable(office, f"telematics/v1/acme/truck-1/{channel}")
+    assert isinstance(found, Address) is allowed
+    assert isinstance(publishable(office, f"telematics/v1/other/truck-1/{channel}"), Refusal)
+
+
+@pytest.mark.parametrize("identity", [VEHICLE, GATEWAY])
+def test_no_device_publishes_a_trip(identity: Identity) -> None:
+    """A stolen device must not authorize its own stop."""
+    found = publishable(identity, "telematics/v1/acme/truck-1/trip")
+    assert found == Refusal("devices do not publish trip", foreign=True)

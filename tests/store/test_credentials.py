@@ -197,3 +197,25 @@ def test_guessing_passwords_costs_the_guesser_his_turn_not_everybody_elses(store
         list(guesses)
     assert verifier.authenticate("south", b"correct horse battery") == Identity("south", None)
     assert verifier.authenticate("north", token.encode()) == Identity("north", None)
+
+
+def test_a_dispatch_token_is_dispatch_under_the_carrier_s_name_alone(store: Store) -> None:
+    """Under a vehicle's name it is nobody's, and a device's token is never dispatch."""
+    with store.begin() as transaction:
+        office = credentials.create(transaction, "north", None, 1, dispatch=True).encode()
+        device = credentials.create(transaction, "north", None, 1).encode()
+        assert [item.role for item in credentials.listed(transaction)] == ["dispatch", "device"]
+    verifier = Verifier(store)
+    assert verifier.authenticate("north", office) == Identity("north", None, dispatch=True)
+    assert verifier.authenticate("north/truck-1", office) is None
+    assert verifier.authenticate("south", office) is None
+    assert verifier.authenticate("north", device) == Identity("north")
+
+
+def test_dispatch_is_of_a_carrier_and_can_be_revoked(store: Store) -> None:
+    with store.begin() as transaction:
+        with pytest.raises(MonitorError, match="dispatch is of a carrier, not of one vehicle; allowed is north"):
+            credentials.create(transaction, "north", "truck-1", 1, dispatch=True)
+        office = credentials.create(transaction, "north", None, 1, dispatch=True).encode()
+        credentials.revoke(transaction, 1, 2)
+    assert Verifier(store).authenticate("north", office) is None

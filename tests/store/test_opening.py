@@ -127,7 +127,7 @@ def _damaged(file: Path) -> None:
 
 
 FAULTS: list[tuple[Callable[[Path], object], str]] = [
-    (_newer, r"newer release of the monitor \(schema 9999; this one knows 0001\); install"),
+    (_newer, r"newer release of the monitor \(schema 9999; this one knows 0002\); install"),
     (_foreign, "database of another program; name another file"),
     (_text, "is not a database; name another file"),
     (_damaged, "is damaged; restore it from a copy"),

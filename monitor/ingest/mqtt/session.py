@@ -21,7 +21,7 @@ from monitor.ingest.mqtt.framing import Framer
 from monitor.ingest.mqtt.hall import Arrival, Hall
 from monitor.ingest.mqtt.handshake import admit
 from monitor.ingest.mqtt.packets import V5, Kind
-from monitor.ingest.topics import FIX, Address, Refusal, publishable, subscribable, valid_pattern
+from monitor.ingest.topics import FIX, TRIP, Address, Refusal, publishable, subscribable, valid_pattern
 
 log = logging.getLogger("monitor.listener")
 
@@ -171,7 +171,7 @@ class Connection(asyncio.BufferedProtocol):
         if address is not None:
             if receipt:
                 arrival.receipts.append(receipt)
-            if address.channel == FIX:
+            if address.channel in (FIX, TRIP):
                 arrival.messages.append(Message(address.carrier, address.vehicle, address.topic, payload))
         arrival.count += 1
         arrival.size += len(payload)

@@ -11,6 +11,9 @@ class BackgroundScheduler:
         trigger: str,
         *,
         seconds: int = ...,
+        hour: str = ...,
+        minute: str = ...,
+        timezone: str = ...,
         id: str = ...,  # noqa: A002
         max_instances: int = ...,
         coalesce: bool = ...,
