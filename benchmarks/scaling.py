@@ -113,7 +113,8 @@ def plot(title: str, unit: str, nanoseconds: Mapping[int, float]) -> str:
     out.append(f'<polyline points="{points}" fill="none" stroke="#0b6e99" stroke-width="2"/>')
     for size, multiple in ratios.items():
         out.append(f'<circle cx="{x(size):.1f}" cy="{y(multiple):.1f}" r="3.5" fill="#0b6e99"/>')
-        out.append(text(x(size), y(multiple) - 10, f"{nanoseconds[size]:,.0f} ns", "middle", 11))
+        side = {min(ratios): "start", max(ratios): "end"}.get(size, "middle")  # clear of the axis and the margin
+        out.append(text(x(size) + 4 * (side == "start"), y(multiple) - 10, f"{nanoseconds[size]:,.0f} ns", side, 11))
     frame = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif">'
     return "\n".join([frame, f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>', *out, "</svg>\n"])
 

@@ -11,7 +11,7 @@ import resource
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -183,8 +183,12 @@ class App:
         self.desk = configuration.desk(self._command)
         self.warnings = switched_off(configuration.policies, configuration.contacts, self.channels)
 
+    def _desk(self) -> handling.Desk:
+        """The desk, which explains signals by the world in force."""
+        return replace(self.desk, world=self.engine.world)
+
     def _handle(self, transaction: Transaction, changes: Sequence[Change], now: int) -> None:
-        handling.process(transaction, changes, now, self.desk)
+        handling.process(transaction, changes, now, self._desk())
 
     def _tick(self) -> None:
         """The metronome: due steps become notices."""
@@ -192,7 +196,7 @@ class App:
         now = self.clock()
         try:
             with self.store.begin() as transaction:
-                handling.tick(transaction, now, self.desk)
+                handling.tick(transaction, now, self._desk())
         except StoreError as error:
             log.error("escalation waits: %s", error)
 

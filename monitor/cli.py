@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from monitor.alerts.incident import Outcome
-from monitor.commands import desk, planning, reviewing, serving
+from monitor.commands import covering, desk, placing, planning, reviewing, serving
 from monitor.commands.speaking import say
 from monitor.demo import CARRIER
 from monitor.errors import ConfigurationError, MonitorError
+from monitor.explain import LANGUAGES
 
 FAILED, INTERRUPTED = 2, 130
 
@@ -63,18 +64,14 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--plain", action="store_true", help="no board: only the notices, line by line")
 
     again = command("replay", reviewing.replay, "give the signal log of recorded fixes")
-    again.add_argument("files", type=Path, nargs="+", metavar="FIXES", help="CSV or Parquet")
-    again.add_argument("--geofences", type=Path, metavar="DIR", help="GeoJSON files of places and routes (none)")
-    again.add_argument("--trips", type=Path, metavar="FILE", help="CSV or JSON lines (none)")
-    again.add_argument("--authorizations", type=Path, metavar="FILE", help="CSV or JSON lines (none)")
-    again.add_argument("--lockdowns", type=Path, metavar="FILE", help="CSV or JSON lines (none)")
-    again.add_argument("--config", type=Path, metavar="DIR", help="a configuration folder; its monitor.toml says the settings")
-    _assignable(again)
-    again.add_argument("--until", metavar="TIME", help="the horizon, RFC 3339 with a zone (the newest time in the input)")
+    reviewing.take_recorded(again)
     again.add_argument("--arrival-order", action="store_true", help="take the fixes as the files have them, late ones and all")
     again.add_argument("--batch", type=int, metavar="N", help="fixes a batch (all at once)")
     again.add_argument("--out", type=Path, metavar="FILE", help="where the signals go (standard output)")
     again.add_argument("--stops", type=Path, metavar="FILE", help="where every stop goes, authorized or not")
+    words = "tell people: each signal why, each stop why not (en); the log goes to --out alone"
+    again.add_argument("--explain", nargs="?", const="en", choices=LANGUAGES, help=words)
+    covering.register(commands)
 
     check = command("check", reviewing.check, "check the configuration and print what is in force")
     _configured(check)
@@ -97,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
 
     carrier.add_argument("--dispatch", action="store_true", help="add: for dispatchers, who send trips and no positions")
     planning.register(commands)
+    placing.register(commands)
 
     verify = command("verify", desk.verify, "check that the journal was not edited")
     _configured(verify)

@@ -64,7 +64,7 @@ class Configuration:
         """What the handling of incidents goes by; `command` is what people type to run the program."""
         names = {place.id: place.name for place in self.geofences.places}
         names |= {route.id: route.name for route in self.geofences.routes}
-        return Desk.of(self.settings, self.policies, self.contacts, landmarks(self.geofences), names, command)
+        return Desk.of(self.settings, self.policies, self.contacts, landmarks(self.geofences), names, command, self.world)
 
 
 def load_configuration(folder: Path, assignments: Sequence[str] = (), running: Settings | None = None) -> Configuration:

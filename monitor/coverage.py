@@ -189,7 +189,11 @@ def coverage(
     trips = [world.trips.all[code] for code in world.trips.of(vehicle)]
     trips = [trip for trip in trips if trip.starts_at < horizon]
     positioned = max(1, int(np.count_nonzero(fixes.positioned)))
-    chosen = {Counted.USED: used, Counted.SEEN: seen, Counted.PAIRED: seen[_paired(time[seen], world, trips, positions)]}
+    chosen = {
+        Counted.USED: used,
+        Counted.SEEN: seen,
+        Counted.PAIRED: seen[_paired(time[seen], world, _pulling(vehicle, trips), positions)],
+    }
     rhythms = {counted: _rhythms(fixes, some, world) for counted, some in chosen.items()}
     feed = Feed(fixes, world, rhythms, trips, positions)
     moving, standing = rhythms[Counted.USED]
@@ -231,7 +235,7 @@ class Feed:
 
     def support(self, kind: str, need: Need, vehicle: VehicleId) -> Support:
         """How well one detector is served under the tightest limits that the vehicle had."""
-        lacks = [lack for lack in need.lacks if self._lacks(lack)]
+        lacks = [lack for lack in need.lacks if self._lacks(lack, vehicle)]
         barring: list[Lack] = [lack for lack in lacks if lack not in (Lack.NO_SPEED, Lack.NO_ALARM)]
         for counted, lack in NEVER.items():
             if not any(self.rhythms[counted]):
@@ -257,13 +261,20 @@ class Feed:
         said = [settings.limits(trip.carrier, trip.load, trip.limits) for trip in self.trips]
         return said or [settings.limits(vehicle.carrier, "standard")]
 
-    def _lacks(self, lack: Lack) -> bool:
+    def _lacks(self, lack: Lack, vehicle: VehicleId) -> bool:
         """Whether a feed lacks something."""
         if lack is Lack.NO_ROUTE:
             return not any(trip.routes for trip in self.trips)
         if lack is Lack.NO_TRAILER:
-            return not any(trip.trailer and VehicleId(trip.carrier, trip.trailer) in self.positions for trip in self.trips)
+            return not any(
+                VehicleId(trip.carrier, trip.trailer or "") in self.positions for trip in _pulling(vehicle, self.trips)
+            )
         return not {Lack.NO_SPEED: self.speed, Lack.NO_DOOR: self.door, Lack.NO_ALARM: self.alarms}[lack]
+
+
+def _pulling(vehicle: VehicleId, trips: Sequence[Trip]) -> list[Trip]:
+    """Its trips but for those on which it is itself the trailer."""
+    return [trip for trip in trips if trip.vehicle == vehicle.vehicle]
 
 
 def _paired(time: I64, world: World, trips: Sequence[Trip], positions: Mapping[VehicleId, I64]) -> Bool:

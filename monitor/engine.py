@@ -23,6 +23,7 @@ from monitor.fixes import I8, I64, FixBatch, Fleet, Reject, VehicleId, concatena
 from monitor.history import Effect
 from monitor.memory import NEVER, Memory, is_current, restore, snapshot
 from monitor.motion import NONE
+from monitor.pairs import Pairs
 from monitor.pipeline import STOPS, Outcome, Rows, fresh, step
 from monitor.reconcile import reconcile
 from monitor.settings import milliseconds
@@ -74,7 +75,7 @@ class Engine:
 
     def __init__(self, store: Store, world: World, fleet: Fleet, handle: Handle = nothing_else) -> None:
         self.store, self.world, self.fleet, self.handle = store, world, fleet, handle
-        self.memory = Memory(fleet)
+        self.memory, self.pairs = Memory(fleet), Pairs(world)
         self.checkpointed: dict[int, int] = {}
         order = world.settings.order
         self._settle = (milliseconds(order.settle), milliseconds(order.settle_at_most))
@@ -96,10 +97,12 @@ class Engine:
             rows = self.memory.rows([*due, *np.unique(new.vehicle).tolist()])
             until = np.full(len(rows.code), horizon) if horizon is not None else self._until(rows, new, now)
             rewind = self._rewound(t, rows, fresh_ones, self._late(rows, fresh_ones), self.world)
-            outcome, changes = self._judged(t, rewind, until, now, self.world, LATE_FIX)
+            look = self.pairs.look(t, self.fleet, new, now)
+            outcome, changes = self._judged(t, rewind, until, now, self.world, LATE_FIX, look.changes)
             if len(fixes) or rejects:
                 t.record("ingest", "delivery", _told(new, rejects), now)
         self.memory.put(outcome.rows)
+        self.pairs.put(look)
         self.memory.hear(np.unique(fixes.vehicle), now)
         return Taken(len(new), changes, outcome.faults)
 
@@ -111,15 +114,18 @@ class Engine:
         A vehicle that has not come as far as the change is left as it is. Of those that are concerned among others, some from before
         the checkpoints: these wait.
         """
-        moved = self._moved(world)
+        moved, pairs = self._moved(world), self.pairs.under(world)
         with self.store.begin() as t:
             saved = save(t)
             since = self._concerned_by(t, effects, now, reason)
             rows = _some(moved, list(since)) if moved else self.memory.rows(since)
             first = {row: since[code] for row, code in enumerate(rows.code.tolist())}
             until = self.memory.horizon(rows.code, now, *self._settle)
-            outcome, changes = self._judged(t, self._rewound(t, rows, empty(), first, world), until, now, world, reason)
-        self.world = world
+            look = pairs.look(t, self.fleet, empty(), now, effects, reason)
+            rewind = self._rewound(t, rows, empty(), first, world)
+            outcome, changes = self._judged(t, rewind, until, now, world, reason, look.changes)
+        self.world, self.pairs = world, pairs
+        self.pairs.put(look)
         if moved:
             self.memory.put(moved)
         self.memory.put(outcome.rows)
@@ -260,14 +266,17 @@ class Engine:
         return Rewind(_replaced(rows, bodies, world), concatenate(work), frozenset(bodies), came)
 
     def _judged(
-        self, t: Transaction, rewind: Rewind, until: I64, now: int, world: World, reason: str
+        self, t: Transaction, rewind: Rewind, until: I64, now: int, world: World, reason: str, others: Sequence[Change]
     ) -> tuple[Outcome, list[Change]]:
-        """Step, and store what that changed. What had fired before a rewind fires in it: it had waited long enough."""
+        """Step, and store what that changed, with the changes of others' part of the log.
+
+        What had fired before a rewind fires in it: it had waited long enough.
+        """
         rows, until = rewind.rows, until.copy()
         back = list(rewind.back)
         until[back] = np.maximum(until[back], rewind.came[back])
         outcome = step(rows, rewind.work, until, world)
-        changes = self._settled(t, _concerned(rewind, outcome), outcome.signals, outcome.faults, now, reason)
+        changes = self._settled(t, _concerned(rewind, outcome), outcome.signals, outcome.faults, now, reason, others)
         self._save(t, outcome.rows, self._checkpoint_ms, world)
         return outcome, changes
 
@@ -279,10 +288,11 @@ class Engine:
         faults: Mapping[str, str],
         now: int,
         reason: str,
+        others: Sequence[Change] = (),
     ) -> list[Change]:
         """Store what leads from the signals stored of these vehicles, since their frontiers, to those found; and what follows."""
         stored = [old for old in t.signals_from(frontiers) if old.signal.kind in JUDGED and old.signal.kind not in faults]
-        changes = t.apply_changes(reconcile(stored, found, now, reason), now)
+        changes = t.apply_changes([*reconcile(stored, found, now, reason), *others], now)
         self.handle(t, changes, now)
         return changes
 

@@ -117,13 +117,14 @@ def edit(rows: Sequence[Row], news: Iterable[Row]) -> Edit:
             if old.held and old.interval[1] > begin:
                 until = max(old.interval[0], begin)
                 out[index] = replace(old, valid_until=until)
-                effects.append(_effect(old, until))
+                effects += _effects(old, until)
         if new.held and new.kind != ROUTE:
-            effects.append(_effect(new, new.interval[0]))
+            effects += _effects(new, new.interval[0])
         of_key.setdefault(new.key, []).append(len(out))
         out.append(new)
         if new.kind == ROUTE:
-            effects += [Effect(trip.carrier, trip.vehicle, trip.starts_at) for trip in _trips_over(new.name, out)]
+            trips = _trips_over(new.name, out)
+            effects += [Effect(t.carrier, name, t.starts_at) for t in trips for name in (t.vehicle, t.trailer) if name]
     return Edit(tuple(out), tuple(effects))
 
 
@@ -239,18 +240,23 @@ def _new(key: Key, body: str, now: int | None, source: str, by: str, recorded: i
     return Row(kind, name, body, begin, end, source, by, recorded)
 
 
-def _effect(row: Row, since: int) -> Effect:
-    """Whom a change of a row concerns."""
+def _effects(row: Row, since: int) -> list[Effect]:
+    """Whom a change of a row concerns: of a trip, its trailer too."""
     said = json.loads(row.body)
-    if row.kind in OF_THEIR_OWN:
-        return Effect(said.get("carrier"), said.get("vehicle"), since, at_once="vehicle" in said)
-    return Effect(said["properties"].get("carrier") if row.kind == PLACE else None, None, since)
+    if row.kind not in OF_THEIR_OWN:
+        return [Effect(said["properties"].get("carrier") if row.kind == PLACE else None, None, since)]
+    if "vehicle" not in said:
+        return [Effect(said.get("carrier"), None, since)]
+    vehicles = dict.fromkeys((said["vehicle"], said.get("trailer", said["vehicle"])))
+    return [Effect(said["carrier"], vehicle, since, at_once=True) for vehicle in vehicles]
 
 
 def _bounded(thing: Any, row: Row) -> Any:
     """A place or a route that exists only while its row holds, and within what it says itself."""
     (begin, end), own = row.interval, (thing.valid_from, thing.valid_until)
     begin, end = max(begin, ALWAYS[0] if own[0] is None else own[0]), min(end, ALWAYS[1] if own[1] is None else own[1])
+    if (begin, end) == ALWAYS:
+        return thing
     return replace(
         thing, valid_from=None if begin == ALWAYS[0] else begin, valid_until=None if end == ALWAYS[1] else max(begin, end)
     )
@@ -258,7 +264,8 @@ def _bounded(thing: Any, row: Row) -> Any:
 
 def _cut(thing: Any, row: Row) -> Any:
     """A trip or a permit that ends where its row does; one that never was in force is there, but empty."""
-    return replace(thing, ends_at=min(thing.ends_at, max(thing.starts_at, row.interval[1])))
+    end = max(thing.starts_at, row.interval[1])
+    return thing if thing.ends_at <= end else replace(thing, ends_at=end)
 
 
 def _under(settings: Settings, body: Mapping[str, Any]) -> Settings:

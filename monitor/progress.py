@@ -35,6 +35,8 @@ PROGRESS = np.dtype(
 MEMORY = PROGRESS.names or ()
 FORWARD, UNKNOWN, BACK = 0, 1, 2
 """What a fix says: not going back, nothing, going back."""
+SAME_SPOT_M = 0.1
+"""Further by less is the same spot: beyond the end of a route all positions have its end as their nearest point."""
 
 
 class Progress(NamedTuple):
@@ -115,7 +117,7 @@ def _run(
             if its_route[r] == route[i]:
                 lowest[r] = min(lowest[r], p)
                 again = back[r] != 0 and p >= lowest[r] + clear_m[i]
-            if its_route[r] != route[i] or again or p > furthest[r]:
+            if its_route[r] != route[i] or again or p > furthest[r] + SAME_SPOT_M:
                 its_route[r], back[r], furthest[r], lowest[r] = route[i], 0, p, p
                 furthest_at[r], its_lon[r], its_lat[r] = time[i], lon[i], lat[i]
             behind[i] = furthest[r] - p

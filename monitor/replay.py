@@ -20,6 +20,7 @@ from monitor.fixes import FixBatch, Fleet, concatenate, empty
 from monitor.ingest.files import read_fixes
 from monitor.motion import NONE
 from monitor.pipeline import fresh, step, stops_of
+from monitor.separation import all_separations
 from monitor.signals import Signal, json_line, timestamp
 from monitor.stops import Stop
 from monitor.store.store import Store
@@ -96,7 +97,8 @@ def _in_time_order(
         faults.update(outcome.faults)
         progress(end, len(fixes))
     open_ones = [signal for signal in signals if not signal.closed]
-    return over + open_ones, stops + stops_of(rows, rows.episodes, world), faults
+    signals = over + open_ones + all_separations(fixes, fleet.ids, world, horizon)
+    return signals, stops + stops_of(rows, rows.episodes, world), faults
 
 
 def cuts(fixes: FixBatch, batch: int | None) -> tuple[list[int], np.ndarray[tuple[int], np.dtype[np.intp]]]:

@@ -11,7 +11,8 @@ Definitions
     It *shows* a separation where the two are further apart than `apart_m` and what they may have moved, the tractor is under way, and
     neither of them is in a `drop` or a `yard`: a trailer left there is where it belongs. The tractor is under way if it reports
     `motion.high_mps` or more, or reports no speed and came as far since its fix before.
-    It *ends* one where the two are synchronous and at most `apart_m` apart. Any other fix says nothing.
+    It *ends* one where the two are synchronous and at most `apart_m` apart; it casts *doubt* on one where they are further apart, but
+    no further than what they may have moved: then what is not raised yet is forgotten. Any other fix says nothing.
     The limits are those in force at the trip's start.
     A separation is raised at the `min_fixes`-th showing fix, of which each counts that has another fix of the trailer than the one
     counted before: one wrong position of the trailer is not two. It begins at the first showing fix and is over at the fix that ends
@@ -142,12 +143,15 @@ def judge(pairs: Sequence[Pair], tractor: FixBatch, trailer: FixBatch, world: Wo
     metres[i] = distances_m(tractor.lon[i], tractor.lat[i], trailer.lon[j], trailer.lat[j])
     apart_m = np.array([pair.limits.apart_m for pair in pairs])[first]
     ends = synchronous & (metres <= apart_m)
-    i = np.flatnonzero(synchronous & ~ends & _under_way(tractor, world))
-    i = i[metres[i] > apart_m[i] + _fastest(tractor, i, trailer, match[i]) * gap[i] / 1000.0]
+    i = np.flatnonzero(synchronous & ~ends)
+    beyond = metres[i] > apart_m[i] + _fastest(tractor, i, trailer, match[i]) * gap[i] / 1000.0
+    doubts = np.zeros(len(first), bool)
+    doubts[i[~beyond]] = True
+    i = i[beyond & _under_way(tractor, world)[i]]
     belongs = _belongs(pairs, tractor.take(i), world) | _belongs(pairs, trailer.take(match[i]), world)
     shows = np.zeros(len(first), bool)
     shows[i[~belongs]] = True
-    evidence = _Evidence(tractor, trailer, match, metres, shows, ends)
+    evidence = _Evidence(tractor, trailer, match, metres, shows, ends, doubts)
     bounds = np.searchsorted(first, np.arange(len(pairs) + 1))
     return [
         _judged(pair, evidence, int(begin), int(end), int(last), world)
@@ -164,6 +168,7 @@ class _Evidence(NamedTuple):
     metres: F64
     shows: Bool
     ends: Bool
+    doubts: Bool
 
 
 def _judged(pair: Pair, evidence: _Evidence, begin: int, end: int, over: int, world: World) -> Judged:
@@ -176,10 +181,11 @@ def _judged(pair: Pair, evidence: _Evidence, begin: int, end: int, over: int, wo
     signals: list[Signal] = []
     steps: list[tuple[int, Apart | None]] = [(NONE, apart)]
     if apart is not None or evidence.shows[begin:end].any():
-        for i in (begin + np.flatnonzero(evidence.shows[begin:end] | evidence.ends[begin:end])).tolist():
+        said = evidence.shows[begin:end] | evidence.ends[begin:end] | evidence.doubts[begin:end]
+        for i in (begin + np.flatnonzero(said)).tolist():
             if evidence.shows[i]:
                 apart = _further(apart, limit, evidence, i)
-            elif apart is not None:
+            elif apart is not None and (evidence.ends[i] or apart.at == NONE):
                 signals += _said(trip, limit, apart, int(time[i - begin]), _decided(evidence, i))
                 apart = None
             steps.append((int(time[i - begin]), apart))

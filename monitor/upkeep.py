@@ -73,10 +73,14 @@ class Upkeep:
 
     def _reload(self) -> None:
         """Read the configuration and take it over; where it has a fault nothing changes."""
+        self.reload.clear()
         self.faults.pop(FAULT, None)
         try:
             read = self._configuration.reread()
             self._register.restate(self._engine, read.said(), self._clock())
+        except StoreError:
+            self.reload.set()
+            raise
         except ConfigurationError as error:
             for fault in error.faults:
                 log.error("not reloaded: %s", fault)
@@ -90,7 +94,6 @@ class Upkeep:
                 self.faults[FAULT] = f"{', '.join(read.unheeded)}: changed; that needs a restart"
                 log.error("%s", self.faults[FAULT])
             log.warning("configuration reloaded")
-        self.reload.clear()
 
     def _adjudicate_one(self) -> None:
         waiting = self._engine.waiting()

@@ -112,7 +112,7 @@ def of_trip(
         beyond = APART_M + max(known(fix.speed), known(near.speed)) * abs(near.time - fix.time) / 1000
         if min(abs(apart - APART_M), abs(apart - beyond)) < EDGE_M:
             raise Fragile
-        if apart <= APART_M:
+        if apart <= APART_M or (apart <= beyond and raised is None):
             over(fix.time)
             showing, against, raised, worst = [], [], None, 0.0
         elif apart > beyond and driving(fix, before) and not parked(trip, fix, places) and not parked(trip, near, places):

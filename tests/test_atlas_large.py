@@ -43,7 +43,7 @@ def test_thousands_of_places_hold_what_shapely_says() -> None:
     """Small and large, overlapping and with holes, along the lines between cells and across them; each pair once."""
     rng = np.random.default_rng(5)
     areas: list[Polygon | MultiPolygon] = [
-        circle(*rng.uniform((-77, 44.8), (-76.8, 45)), rng.uniform(20, 900)) for _ in range(1500)
+        circle(rng.uniform(-77, -76.8), rng.uniform(44.8, 45), rng.uniform(20, 900)) for _ in range(1500)
     ]
     for _ in range(500):
         west, south = rng.integers((-30_800, 17_920), (-30_720, 18_000)) / 400  # on the lines between cells

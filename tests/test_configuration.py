@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +107,28 @@ def test_people_are_told_where_something_is_by_places_but_not_by_belts() -> None
     ]
     [(name, lon, lat)] = landmarks(geofences_of(features))
     assert (name, round(lon, 6), round(lat, 6)) == ("The yard", -79.5, 43.5)
+
+
+def test_a_folder_read_anew_changes_what_may_change_and_names_the_rest(folder: Path) -> None:
+    """Limits at once; a port needs a restart."""
+    before = load_configuration(folder, [GEOFENCES])
+    text = (folder / "monitor.toml").read_text(encoding="utf-8")
+    text = text.replace("port = 1883", "port = 1884", 1).replace('limit = "30m"', 'limit = "20m"', 1)
+    (folder / "monitor.toml").write_text(text, encoding="utf-8")
+    after = before.reread()
+    assert before.settings.detectors.unauthorized_stop.limit == timedelta(minutes=30)
+    assert after.settings.detectors.unauthorized_stop.limit == timedelta(minutes=20)
+    assert after.settings.ingest.listener.port == 1883
+    assert after.unheeded == ("ingest.listener.port",)
+    assert {key for key, body in after.said().items() if before.said().get(key) != body} == {("settings", "limits")}
+
+
+def test_permits_are_read_and_checked_against_the_geofences(folder: Path, tmp_path: Path) -> None:
+    """A lockdown of a place that nobody knows is a fault; one of a carrier is in the world."""
+    file = tmp_path / "lockdowns.csv"
+    file.write_text("id,from,until,why,by,place,carrier\nl,2026-03-02T10:00:00Z,2026-03-03T10:00:00Z,theft,Ana,,north\n")
+    [lockdown] = load_configuration(folder, [GEOFENCES, f"lockdowns={file}"]).world.permits.lockdowns
+    assert (lockdown.id, lockdown.carrier) == ("l", "north")
+    file.write_text(file.read_text().replace(",,north", ",nowhere,"))
+    [fault] = faults(folder, GEOFENCES, f"lockdowns={file}")
+    assert fault == "lockdown l: place = 'nowhere': there is none of that id"

@@ -141,6 +141,13 @@ def test_a_separation_needs_the_trailers_positions_at_the_same_times() -> None:
     assert (support(rare, "separation").level, support(rare, "separation").interval) == (Level.COARSE, 4 * MINUTE)
 
 
+def test_a_trailer_pulls_none() -> None:
+    fixes, _ = batch(drive(10))
+    positions = {TRUCK: fixes.time.view(np.int64)}
+    own = world(dataclasses.replace(trip(), vehicle="TR-1", trailer=TRUCK.vehicle))
+    assert support(coverage(TRUCK, fixes, own, at("14:00"), positions), "separation").lack is Lack.NO_TRAILER
+
+
 def test_rough_positions_disarm_what_needs_precise_ones() -> None:
     feed = drive(10)
     found = covered(batch(feed, accuracy=[500.0] * len(feed))[0])

@@ -409,6 +409,26 @@ def test_a_place_whose_box_is_near_but_whose_edge_is_far_is_not_the_nearest() ->
     assert "2.9 km from the nearest place where it may: Rest" in explain(signal(), ground, "en")
 
 
+def test_a_critical_stop_in_a_no_stop_place_says_that_it_is_in_the_red_zone() -> None:
+    seen = dataclasses.replace(GOLDEN["unauthorized_stop in a no-stop place"][0], severity="critical", presumed=False)
+    assert explain(seen, world(), "en").endswith("inside Belt (no-stop area), high-value load, inside the red zone")
+    assert explain(seen, world(), "fr").endswith("chargement de grande valeur, dans la zone rouge")
+
+
+def test_a_place_that_changed_is_the_one_of_the_time() -> None:
+    """Two versions of a place differ in nothing but their hours and when they hold."""
+    hours = ("Mo-Fr 06:00-18:00", "Mo-Fr 06:00-19:00")
+    old, new = (build.square("Yard", "yard", north=-50_000, half=1000, hours=each) for each in hours)
+    old = dataclasses.replace(old, valid_until=at("12:00"))
+    new = dataclasses.replace(new, valid_from=at("12:00"))
+    ground = World(load_settings(None), Geofences((old, new), (ROUTE,), "v"), Trips([trip()]))
+    seen = signal(trip="T-7", limit=300.0, severity="critical")
+    assert "49 km from its origin Yard" in explain(seen, ground, "en")
+    left = signal("zone_breach", place="Yard", measure=0.0, limit=0.0)
+    assert explain(left, ground, "en").endswith("(open Mo-Fr 06:00-19:00)")
+    assert explain(dataclasses.replace(left, since=at("11:00")), ground, "en").endswith("(open Mo-Fr 06:00-18:00)")
+
+
 def test_beyond_the_red_zone_it_is_no_reason() -> None:
     seen = signal(trip="T-7", limit=300.0, severity="critical")
     assert "inside the red zone of 49 km" in explain(seen, world("detectors.unauthorized_stop.red_zone_m=49100"), "en")
@@ -498,8 +518,8 @@ RESTS: Mapping[str, tuple[Stop, World, str, str]] = {
     "shorter than its limit": (
         stop("15:00", "15:04", None, authorized=False),
         world(),
-        "4 min of 5 min, 2.9 km from the nearest place where it may: Rest",
-        "4 min de 5 min, à 2,9 km du lieu permis le plus proche : Rest",
+        "4 min of 5 min allowed here, 2.9 km from the nearest place where it may: Rest",
+        "4 min de 5 min permises ici, à 2,9 km du lieu permis le plus proche : Rest",
     ),
     "only part of it barred": (
         stop("17:35", "18:25", "Works", authorized=False, north=6000),

@@ -127,15 +127,20 @@ def test_limits_hold_until_they_change() -> None:
 def test_a_changed_trip_counts_over_all_of_it_for_both_its_vehicles() -> None:
     """As if it had always been so; the old row was never in force."""
     rows = after((MONDAY, said(trips=(TRUCK,))))
-    moved = replace(TRUCK, vehicle="T-2", starts_at=MONDAY - HOUR)
-    edited = edit(rows, [planned(moved, "dispatch", "bo", MONDAY + HOUR)])
-    assert intervals(edited.rows, TRIP) == [(MONDAY, MONDAY), (MONDAY - HOUR, TRUCK.ends_at)]
+    moved = replace(TRUCK, vehicle="T-2", starts_at=MONDAY + HOUR)
+    edited = edit(rows, [planned(moved, "dispatch", "bo", MONDAY + 2 * HOUR)])
+    assert intervals(edited.rows, TRIP) == [(MONDAY, MONDAY), (MONDAY + HOUR, TRUCK.ends_at)]
     assert edited.effects == (
         Effect("north", "T-1", MONDAY, at_once=True),
-        Effect("north", "T-2", MONDAY - HOUR, at_once=True),
+        Effect("north", "T-2", MONDAY + HOUR, at_once=True),
     )
     void, new = world_of(edited.rows, SAID).trips.all
     assert (void.ends_at, new) == (void.starts_at, moved)
+
+
+def test_a_trip_concerns_its_trailer_too() -> None:
+    edited = edit(after((MONDAY, said())), [planned(replace(TRUCK, trailer="B-7"), "dispatch", "bo", MONDAY + HOUR)])
+    assert [(effect.vehicle, effect.since) for effect in edited.effects] == [("T-1", MONDAY), ("B-7", MONDAY)]
 
 
 def test_a_trip_left_out_of_the_file_ends_now_and_a_withdrawn_one_never_was() -> None:
@@ -177,7 +182,7 @@ HOLES: dict[str, Any] = {
 @pytest.mark.parametrize("feature", [spot("mill", max_dwell="90m", carrier="north"), HOLES, ROUTE_401])
 def test_places_and_routes_read_back_as_they_were(feature: dict[str, Any]) -> None:
     """To the last bit of their geometry, in whatever time zone the program runs later."""
-    geofences = geofences_of([feature])
+    geofences = geofences_of([feature], "America/Toronto")
     rows = after((MONDAY, stated(SAID, geofences, Trips(), Permits())))
     back = world_of(rows, load_settings(None, ["timezone=Asia/Tokyo"])).atlas
     assert [body_of(route) for route in back.routes] == [body_of(route) for route in geofences.routes]

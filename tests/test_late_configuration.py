@@ -6,9 +6,10 @@ the sorted replay in the world of the whole history.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.engine import Engine
-from monitor.fixes import arranged, empty
+from monitor.fixes import FixBatch, Fleet, arranged, empty, normalised
 from monitor.history import AUTHORIZATION, TRIP, Key, Row, planned, stated, withdrawn
 from monitor.permits import Authorization, Lockdown, Permits
-from monitor.places import load_geofences
+from monitor.places import Geofences, load_geofences
 from monitor.register import Register
 from monitor.settings import Settings, load_settings
 from monitor.signals import Signal, log_lines
 from monitor.store import configuration_store
 from monitor.store.store import Store
 from monitor.trips import Trip, Trips
+from monitor.world import World
 from tests import tracks
 from tests.test_law import OFTEN, Schedule, again, blank, database, recoded, renewed, sorted_replay
+from tests.test_law import world_of as law_world
 
 __all__ = ["blank", "database"]  # fixtures
 
@@ -92,7 +95,9 @@ def random_changes(rng: np.random.Generator, example: tracks.World, later: list[
         what = rng.integers(7)
         if what == 0 and trips:
             trip = trips[str(rng.choice(sorted(trips)))]
-            moved = replace(trip, starts_at=start, ends_at=end + 1, load=str(rng.choice(["standard", "local", "high_value"])))
+            moved = dataclasses.replace(
+                trip, starts_at=start, ends_at=end + 1, load=str(rng.choice(["standard", "local", "high_value"]))
+            )
             changes.append(Change(now, (planned(moved, "dispatch", "ana", now),)))
         elif what == 1 and trips:
             changes.append(Change(now, (withdrawn(TRIP, str(rng.choice(sorted(trips))), "dispatch", "ana", now),)))
@@ -214,3 +219,57 @@ def test_changes_in_any_order_give_the_log_of_a_world_that_knew_all(
         store.close()
     expected, _ = sorted_replay(example, world, schedule[-1][1])
     assert log_lines(found) == log_lines(expected)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(30, 90), st.integers(0, 2**32 - 1))
+@OFTEN
+def test_rows_move_to_a_world_that_names_things_in_another_order(
+    database: str, blank: Path, tmp_path: Path, seed: int, size: int, schedule_seed: int
+) -> None:
+    """Codes mean nothing from one world to the next; what is remembered is moved by name."""
+    example = tracks.random_world(seed, size)
+    turned = dataclasses.replace(example, features=example.features[::-1], trips=example.trips[::-1])
+    here, there = law_world(example, tmp_path / "here"), law_world(turned, tmp_path / "there")
+    schedule = tracks.deliveries(schedule_seed, example.fixes)
+    expected, _ = sorted_replay(example, here, schedule[-1][1])
+    store = renewed(database, blank)
+    try:
+        engine = Engine(store, here, example.fleet)
+        for number, (index, now) in enumerate(schedule):
+            if number % max(1, len(schedule) // 4) == 0:
+                world = there if engine.world is here else here
+                engine.reconfigure(world, (), now, "turned", lambda _transaction: None)
+            engine.take(arranged(recoded(example, engine.fleet, index)) if len(index) else empty(), (), now)
+        engine.take(empty(), (), schedule[-1][1], horizon=schedule[-1][1])
+        with store.read() as transaction:
+            assert log_lines(transaction.signal_log()) == log_lines(expected)
+    finally:
+        store.close()
+
+
+def a_drive(fleet: Fleet, minutes: range) -> FixBatch:
+    """A truck that drives north, a fix a minute."""
+    time = (1_772_445_600_000 + 60_000 * np.array(minutes, np.int64)).view("datetime64[ms]")
+    code = np.full(len(minutes), fleet.code(tracks.IDENTITIES[0]), np.int32)
+    return normalised(fleet, code, time, np.full(len(minutes), -79.5), 43 + np.array(minutes, np.float64) / 100)
+
+
+def test_a_vehicle_judged_anew_has_checkpoints_as_before(database: str, blank: Path) -> None:
+    """So that the next late fix costs minutes of its past again, not all of it."""
+    store, fleet = renewed(database, blank), Fleet()
+    world = World(load_settings(None, SHORT_REACH), Geofences(), Trips())
+    engine = Engine(store, world, fleet)
+    now = 1_772_445_600_000 + 300 * 60_000
+    engine.take(a_drive(fleet, range(180, 300)), (), now)
+    engine.take(a_drive(fleet, range(150)), (), now)
+    [vehicle] = engine.waiting()
+    with store.read() as transaction:
+        assert len(transaction.fixes_of(fleet, 0, None)) == 120
+    engine.adjudicate(vehicle, now)
+    with store.read() as transaction:
+        assert len(transaction.fixes_of(fleet, 0, None)) == 270
+        frontiers = transaction.connection.exec_driver_sql("SELECT frontier FROM checkpoint ORDER BY frontier").scalars().all()
+    assert len(frontiers) >= 12
+    assert max(np.diff(frontiers)) <= 5 * 60_000
+    assert engine.memory.frontier(np.array([0], np.int32)).tolist() == [frontiers[-1]]
+    store.close()

@@ -192,6 +192,26 @@ def test_an_alert_whose_stop_is_not_told_belongs_nowhere() -> None:
     assert learn([], log.signals, Atlas(Geofences()), Atlas(Geofences()), UTC) == []
 
 
+def test_beside_a_restricted_place_it_is_no_part_of_that() -> None:
+    [draft] = learned(*TWO, places=[square("Fence", "restricted", 310, 0)])
+    assert (draft.place.kind, draft.extends) == ("parking", None)
+
+
+def test_a_lawful_stop_teaches_nothing_wherever_its_middle_lies() -> None:
+    """Who came through a yard and stands 20 m beyond its edge has not left it."""
+    corners = [degrees(east, north) for east, north in ((-100, -1000), (100, -1000), (100, -20), (-100, -20))]
+    yard = Place("Y", "Y", "yard", Polygon(corners))
+    assert alerts_among(log_of(TWO, [yard]).signals) == []
+    assert learned(*TWO, places=[yard]) == []
+
+
+def test_drafts_side_by_side_do_not_overlap() -> None:
+    stays = [Stay(v, day, "10:00", 40, 100.0 * k) for k, day in enumerate(range(2, 10)) for v in "AB"]
+    areas = [draft.place.geometry for draft in learned(*stays)]
+    assert len(areas) > 1
+    assert all(one.intersection(other).area < 1e-11 for one in areas for other in areas if one is not other)
+
+
 def test_a_known_place_more_than_300_m_away_says_nothing() -> None:
     [draft] = learned(*TWO, places=[square("Depot", "repair", 415, 0)])
     assert draft.extends is None

@@ -1,6 +1,6 @@
 """How long ordinary stops last and how often things happen: every number with where it comes from.
 
-These were fixed before anything was measured, and are not to be turned until the alerts come out right. Durations are seconds.
+They are not to be turned until the alerts come out right; the page says what was changed after a first look. Durations are seconds.
 """
 
 from __future__ import annotations

@@ -26,11 +26,13 @@ from monitor.alerts.policies import Policies
 from monitor.alerts.silence import due, is_lost
 from monitor.alerts.whereabouts import Landmark, Surroundings
 from monitor.errors import MonitorError
+from monitor.explain import NOWHERE
 from monitor.settings import Alerts, Settings, milliseconds
 from monitor.signals import Change, ChangeKind
 from monitor.store import alerts_store, notices_store, silence_store
 from monitor.store.store import Store
 from monitor.store.transaction import Transaction
+from monitor.world import World
 
 RUNS_A_TICK = 500
 TELLING = {What.CLEARED: Occasion.CLEARED, What.ALL_WITHDRAWN: Occasion.WITHDRAWN}
@@ -45,6 +47,8 @@ class Desk:
     policies: Policies
     contacts: Contacts
     surroundings: Surroundings
+    world: World = NOWHERE
+    """What signals are explained by."""
 
     @classmethod
     def of(
@@ -55,10 +59,11 @@ class Desk:
         landmarks: Sequence[Landmark] = (),
         names: Mapping[str, str] | None = None,
         command: str = "monitor",
+        world: World = NOWHERE,
     ) -> Desk:
         """The desk of a configuration; `names` are those of places and routes by id, `command` is what people type."""
         surroundings = Surroundings(ZoneInfo(settings.timezone), tuple(landmarks), names, command)
-        return cls(settings.alerts, policies, contacts, surroundings)
+        return cls(settings.alerts, policies, contacts, surroundings, world)
 
 
 class Call(NamedTuple):
@@ -272,7 +277,8 @@ def _notify(
     """Write one notice for each way to reach each contact, under a key that another attempt at writing it shares."""
     ahead = outlook(run, desk.contacts)
     for contact in contacts:
-        text = write(call.occasion, each, ahead, desk.surroundings, contact.language, ring=ahead.at is not None)
+        ring = ahead.at is not None
+        text = write(call.occasion, each, ahead, desk.surroundings, contact.language, ring=ring, world=desk.world)
         for number, reach in enumerate(contact.channels, 1):
             key = f"{each.id}-{call.occasion}-{call.version}-{contact.id}-{number}"
             notice = Notice(

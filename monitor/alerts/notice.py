@@ -72,6 +72,9 @@ class Text(NamedTuple):
     body: str
 
 
+LATE_MS = 600_000
+"""An incident of which we learned this long after it reached its limit says so: longer than any settle time."""
+
 WORDS: Mapping[str, Mapping[str, str]] = {
     "en": {
         "raised": "",
@@ -92,6 +95,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "where": "Where",
         "since": "Since",
         "until": "{since}, until {until}",
+        "late": "{text} (LATE: we learned of it only at {at})",
         "state": "State",
         "next": "Next",
         "stop": "To stop the ringing: {command} ack {id} --by YOUR-NAME",
@@ -127,6 +131,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "where": "Où",
         "since": "Depuis",
         "until": "{since}, jusqu'au {until}",
+        "late": "{text} (TARDIF : appris seulement à {at})",
         "state": "État",
         "next": "Suite",
         "stop": "Pour faire cesser les rappels : {command} ack {id} --by VOTRE-NOM",
@@ -257,9 +262,10 @@ def _vehicles(incident: Incident) -> list[str]:
 
 
 def _since(incident: Incident, surroundings: Surroundings, language: str) -> str:
-    """Since when it holds; until when, once it has ended."""
-    since = date_time(incident.since, surroundings.zone, language)
-    if incident.cleared is None:
-        return since
-    until = date_time(incident.cleared, surroundings.zone, language)
-    return WORDS[language]["until"].format(since=since, until=until)
+    """Since when it holds; until when, once it has ended; when we learned of it, where that was late."""
+    words, text = WORDS[language], date_time(incident.since, surroundings.zone, language)
+    if incident.cleared is not None:
+        text = words["until"].format(since=text, until=date_time(incident.cleared, surroundings.zone, language))
+    if incident.opened - incident.at < LATE_MS:
+        return text
+    return words["late"].format(text=text, at=date_time(incident.opened, surroundings.zone, language))

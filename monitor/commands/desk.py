@@ -38,7 +38,7 @@ def incidents(options: argparse.Namespace) -> None:
     desk = load_configuration(options.config, options.set).desk(typed_command())
     with _opened(options) as (store, clock):
         entries, now = handling.list_incidents(store, 100 if options.all else None), clock()
-    rows, zone = board.rows(entries, desk), desk.surroundings.zone
+    rows, zone = board.rows(entries, desk, desk.world), desk.surroundings.zone
     if not rows:
         show("no incident needs anybody")
     elif sys.stdout.isatty():
@@ -51,14 +51,14 @@ def acknowledge(options: argparse.Namespace) -> None:
     """Take an incident."""
     with _opened(options) as (store, clock):
         incident = handling.acknowledge(store, options.number, options.by, clock())
-    show(f"incident {incident.id}: {incident.vehicle}, acknowledged by {options.by}")
+    show(f"incident {incident.id}: {incident.subject}, acknowledged by {options.by}")
 
 
 def resolve(options: argparse.Namespace) -> None:
     """End an incident."""
     with _opened(options) as (store, clock):
         incident = handling.resolve(store, options.number, options.by, options.outcome, options.why, clock())
-    show(f"incident {incident.id}: {incident.vehicle}, resolved by {options.by}: {options.outcome}")
+    show(f"incident {incident.id}: {incident.subject}, resolved by {options.by}: {options.outcome}")
 
 
 def carrier(options: argparse.Namespace) -> None:

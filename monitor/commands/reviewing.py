@@ -40,10 +40,9 @@ def replay(options: argparse.Namespace) -> None:
             arrival_order=options.arrival_order,
             progress=progress,
         )
-    language = getattr(options, "explain", None)
-    if language:
-        show(*trip_log(found.signals, found.stops, world, language))
-    if options.out or not language:
+    if options.explain:
+        show(*trip_log(found.signals, found.stops, world, options.explain))
+    if options.out or not options.explain:
         _write(options.out, log_lines(found.signals))
     if options.stops:
         _write(options.stops, stop_lines(found.stops))

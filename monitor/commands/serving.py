@@ -26,13 +26,15 @@ from monitor.store.store import file_of
 
 
 def run(options: argparse.Namespace) -> None:
-    """Run the monitor on the world's clock."""
+    """Run the monitor on the world's clock; SIGHUP has it read its configuration anew, SIGUSR1 judge anew the vehicles that wait."""
     configuration = load_configuration(options.config, options.set)
     say(*(f"monitor: {warning}" for warning in configuration.geofences.warnings))
     database = file_of(configuration.settings.store.url)
     if isinstance(clock_beside(database), FastClock):
         raise ServiceError(f"{database.parent}: holds a demo; store.url names another database, or remove the folder")
     app = App(configuration, world_clock, _screen(options), typed_command())
+    signal.signal(signal.SIGHUP, lambda *_: app.reload())
+    signal.signal(signal.SIGUSR1, lambda *_: app.adjudicate())
     _serve(app, options, lambda: None)
 
 
@@ -87,8 +89,6 @@ def _serve(app: App, options: argparse.Namespace, begin: Callable[[], None]) -> 
     logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # a tick that waits for the one before is nothing to tell
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: app.stop())
-    signal.signal(signal.SIGHUP, lambda *_: app.reload())
-    signal.signal(signal.SIGUSR1, lambda *_: app.adjudicate())
     try:
         with progress_bar("getting ready") as progress:
             app.start(progress)

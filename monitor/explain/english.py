@@ -177,7 +177,7 @@ def rest(rest: Rest) -> str:
     stood = span(rest.stood_ms)
     if not rest.stop.authorized:
         limit, short = span(rest.limit_s * 1000), rest.stood_ms < rest.limit_s * 1000
-        under = f"{stood} of {limit}" if short else f"{stood}, less than {limit} of it where it may not"
+        under = f"{stood} of {limit} allowed here" if short else f"{stood}, less than {limit} of it where it may not"
         return f"{under}{_bars(rest.spot)}{_away(rest.spot)}"
     if rest.authorization is not None:
         until = clock_time(rest.authorization.ends_at, rest.spot.zone, "en")
@@ -247,7 +247,8 @@ def _stop_limit(case: Case) -> str:
     reason = case.stop_reason()
     if case.place is not None:
         special = "" if reason.level in ("", "rule") else f", {_because(reason)}"
-        return f"limit {limit}: inside {_place(case)}{special}"
+        grave = ", inside the red zone" if case.signal.severity == "critical" else ""
+        return f"limit {limit}: inside {_place(case)}{special}{grave}"
     return _limit(limit, reason)
 
 

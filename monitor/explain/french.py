@@ -177,7 +177,7 @@ def rest(rest: Rest) -> str:
     stood = span(rest.stood_ms)
     if not rest.stop.authorized:
         limit, short = span(rest.limit_s * 1000), rest.stood_ms < rest.limit_s * 1000
-        under = f"{stood} de {limit}" if short else f"{stood}, dont moins de {limit} où il ne peut pas"
+        under = f"{stood} de {limit} permises ici" if short else f"{stood}, dont moins de {limit} où il ne peut pas"
         return f"{under}{_bars(rest.spot)}{_away(rest.spot)}"
     if rest.authorization is not None:
         until = clock_time(rest.authorization.ends_at, rest.spot.zone, "fr")
@@ -249,7 +249,8 @@ def _stop_limit(case: Case) -> str:
     reason = case.stop_reason()
     if case.place is not None:
         special = "" if reason.level in ("", "rule") else f", {_because(reason)}"
-        return f"limite {limit} : dans {_place(case)}{special}"
+        grave = ", dans la zone rouge" if case.signal.severity == "critical" else ""
+        return f"limite {limit} : dans {_place(case)}{special}{grave}"
     return _limit(limit, reason)
 
 

@@ -57,6 +57,7 @@ class Ground:
         self.atlas = world.atlas
         self.trips = {trip.id: trip for trip in world.trips.all}
         self.routes = {route.id: route for route in world.atlas.routes}
+        self.codes = {id(place): code for code, place in enumerate(world.atlas.places)}
         self.places: dict[str, list[Place]] = {}
         for place in world.atlas.places:
             self.places.setdefault(place.id, []).append(place)
@@ -142,7 +143,7 @@ class Spot:
 
     def metres_from(self, place: Place) -> float:
         """Metres to a place's edge, 0 inside it; NaN where the position is unknown."""
-        code = self.world.atlas.places.index(place)
+        code = self.ground.codes[id(place)]
         return float(self.world.atlas.distance_m(code, np.array([self.lon]), np.array([self.lat]))[0]) if self.known else math.nan
 
     def settings(self) -> Iterator[tuple[Settings, Detectors, Limits]]:

@@ -19,7 +19,7 @@ from monitor.alerts.escalation import Policy, Run, RunState
 from monitor.alerts.incident import FOREVER, Incident, Link, Member, State
 from monitor.signals import Change
 from monitor.store.codec import SIGNAL_FIELDS, signal_from_row
-from monitor.store.schema import escalation_run, incident, incident_signal, journal, signal
+from monitor.store.schema import escalation_run, incident, incident_signal, journal, signal, vehicle
 from monitor.store.transaction import Transaction
 
 KEPT = tuple(
@@ -76,7 +76,9 @@ def save_incident(transaction: Transaction, value: Incident) -> Incident:
     else:
         transaction.connection.execute(update(incident).where(incident.c.id == value.id).values(row))
     links = [{"incident_id": value.id, "signal_id": member.id, "link": str(member.link)} for member in value.members]
-    transaction.connection.execute(upsert(incident_signal).on_conflict_do_nothing(), links)
+    query = upsert(incident_signal)
+    kept = query.on_conflict_do_update(index_elements=["incident_id", "signal_id"], set_={"link": query.excluded.link})
+    transaction.connection.execute(kept, links)
     return value
 
 
@@ -141,7 +143,7 @@ def _run(row: Row[Any]) -> Run:
 
 def _load(transaction: Transaction, condition: ColumnElement[bool]) -> list[Incident]:
     rows = transaction.connection.execute(select(incident).where(condition).order_by(incident.c.id)).all()
-    members = _members(transaction, [(row.id, row.carrier, row.vehicle) for row in rows])
+    members = _members(transaction, [row.id for row in rows])
     return [
         Incident(
             id=row.id,
@@ -154,9 +156,8 @@ def _load(transaction: Transaction, condition: ColumnElement[bool]) -> list[Inci
     ]
 
 
-def _members(transaction: Transaction, incidents: Sequence[tuple[int, str, str]]) -> dict[int, list[Member]]:
-    """The signals of incidents given as (id, carrier, vehicle), in the order they came."""
-    whose = {number: (carrier, vehicle) for number, carrier, vehicle in incidents}
+def _members(transaction: Transaction, incidents: Sequence[int]) -> dict[int, list[Member]]:
+    """The signals of incidents, in the order they came; those of an operational one are of many vehicles."""
     out: dict[int, list[Member]] = defaultdict(list)
     columns = [signal.c[name] for name in SIGNAL_FIELDS]
     query = (
@@ -166,13 +167,16 @@ def _members(transaction: Transaction, incidents: Sequence[tuple[int, str, str]]
             signal.c.id,
             signal.c.state,
             signal.c.withdrawn_reason,
+            vehicle.c.carrier,
+            vehicle.c.name,
             *columns,
         )
         .join_from(incident_signal, signal)
-        .where(incident_signal.c.incident_id.in_(list(whose)))
+        .join(vehicle)
+        .where(incident_signal.c.incident_id.in_(list(incidents)))
         .order_by(incident_signal.c.incident_id, signal.c.id)
     )
-    for number, link, known, state, reason, *values in transaction.connection.execute(query):
+    for number, link, known, state, reason, carrier, name, *values in transaction.connection.execute(query):
         gone = (reason or "withdrawn") if state == "withdrawn" else None
-        out[number].append(Member(known, signal_from_row(*whose[number], values, state), Link(link), gone))
+        out[number].append(Member(known, signal_from_row(carrier, name, values, state), Link(link), gone))
     return out

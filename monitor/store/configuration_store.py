@@ -32,14 +32,14 @@ def pending(transaction: Transaction) -> list[Row]:
 def save(transaction: Transaction, before: Sequence[Row], after: Sequence[Row]) -> tuple[Row, ...]:
     """Store an edited history over the one before: intervals closed, rows added or applied; gives it with the ids of all rows."""
     known = {row.id: row for row in before}
-    closed = [{"row": row.id, "until": row.valid_until} for row in after if row.id in known and row != known[row.id]]
-    if closed:
-        query = update(configuration).where(configuration.c.id == bindparam("row"))
-        transaction.connection.execute(query.values(valid_until=bindparam("until")), closed)
-    asked = [{"row": row.id} for row in after if row.id and row.id not in known]
-    if asked:
-        query = update(configuration).where(configuration.c.id == bindparam("row"))
-        transaction.connection.execute(query.values(applied=True), asked)
+    changed = [row for row in after if row.id and row != known.get(row.id)]
+    if changed:
+        query = (
+            update(configuration)
+            .where(configuration.c.id == bindparam("row"))
+            .values(applied=True, valid_until=bindparam("until"))
+        )
+        transaction.connection.execute(query, [{"row": row.id, "until": row.valid_until} for row in changed])
     ids = iter(_insert(transaction, [row for row in after if not row.id], applied=True))
     return tuple(row if row.id else replace(row, id=next(ids)) for row in after)
 

@@ -208,6 +208,14 @@ def test_where_others_than_the_lost_are_heard_all_of_it_falls_apart_and_it_close
     assert book.passes("10:30") == []
 
 
+def test_a_late_position_of_one_that_was_lost_ends_the_common_silence_too() -> None:
+    """It was heard once more soon after the others fell silent; that tells nothing of now, but not all were silent."""
+    book = grouped()
+    book.heard["northline"] = hour("10:02")
+    book.changes("10:20", lost("truck-1", until="10:02"))
+    assert [event.what for change in book.passes("10:20") for event in change.events] == [What.HEARD_AGAIN]
+
+
 def test_a_person_who_resolved_the_outage_still_hears_of_the_vehicle_that_does_not_return() -> None:
     book = grouped()
     book.keep([resolve(book.of(""), "Ana", "true", "the gateway is down", hour("10:20"))])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -44,7 +45,8 @@ from tests.oracle_agreement import differences
 SIZE, SEEDS = 60, range(12, 28)
 WEEK_MS = 7 * 86_400_000
 each = pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.KIND)
-some = settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+QUICK = os.environ.get("MONITOR_TESTS") == "quick"
+some = settings(max_examples=5 if QUICK else 12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 shares = st.lists(st.floats(0, 1), max_size=5)
 PRESUMED = {"signal_lost": {True}, "wrong_way": {False}, "after_hours_movement": {False}, "impossible_movement": {False}}
 """What silence does by itself, and what takes fixes; of all other kinds both are seen."""
@@ -394,11 +396,14 @@ def later(held: Held, by: int) -> Held:
     return replace(held, starts_at=held.starts_at + by, ends_at=held.ends_at + by)
 
 
+CALENDAR = {"hours", "valid_from", "valid_until"}
+
+
 @remembered
 def without_hours(seed: int, by: int) -> Log:
-    """The log of the world of a seed so many ms later; neither places nor vehicles have hours."""
+    """The log of the world of a seed so many ms later; neither places nor vehicles have hours, and places are there for good."""
     random = material(seed).random
-    features = [f | {"properties": {k: v for k, v in f["properties"].items() if k != "hours"}} for f in random.features]
+    features = [f | {"properties": {k: v for k, v in f["properties"].items() if k not in CALENDAR}} for f in random.features]
     chosen = load_settings(None, [said for said in random.assignments if ".hours=" not in said])
     plan, permits = Trips(later(trip, by) for trip in random.trips), random.permits
     allowed, locked = [later(said, by) for said in permits.authorizations], [later(said, by) for said in permits.lockdowns]
@@ -411,7 +416,7 @@ def without_hours(seed: int, by: int) -> Log:
 @some
 @given(materials, st.integers(-10 * WEEK_MS, 10 * WEEK_MS))
 def test_shifting_all_times_shifts_the_signals(detector: Detector, given: Material, by: int) -> None:
-    """Only opening hours and hours of movement know what day it is."""
+    """Only opening hours, hours of movement and the dates of places know what day it is."""
     now, then = (without_hours(given.random.seed, shift).of(detector.KIND) for shift in (0, by))
     assert sorted(now, key=log_order) == sorted((moved(signal, -by) for signal in then), key=log_order)
 

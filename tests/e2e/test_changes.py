@@ -133,7 +133,7 @@ def trip(name: str, **more: Any) -> bytes:
 
 
 def test_a_dispatcher_sends_trips_and_devices_may_not(install: Install, places: Path) -> None:
-    """Stored and judged before its acknowledgement; a trip over an unknown route is a dead letter; a device is refused."""
+    """Stored and judged before its acknowledgement, whatever happens next; an unknown route is a dead letter; a device is refused."""
     write(places, spot("mill", "customer"), spot("other", "customer", lon=-78.5))
     monitor = install(f"geofences={places}")
     token = monitor.token("default")
@@ -147,6 +147,10 @@ def test_a_dispatcher_sends_trips_and_devices_may_not(install: Install, places: 
     office = Device([(where, trip("w-1", authorized_places=["other"])), (where, trip("w-2", route="nowhere"))], "default", secret)
     office.feed(port)
     assert office.done
+    assert states(monitor) == [("open", None)]
+    assert monitor.now is not None
+    monitor.now.kill()
+    port = monitor.start()
     assert states(monitor) == [("open", None)]
     [(reason,)] = monitor.rows("SELECT reason FROM reject")
     assert reason == "trip: route = 'nowhere': there is none of that id"
@@ -169,9 +173,9 @@ def test_fixes_later_than_rewinds_reach_are_judged_when_asked(install: Install) 
     monitor = install("order.rewind_horizon=1h")
     token = monitor.token("default")
     port = monitor.start()
-    here = json.dumps({"time": ago(0), "lon": -79.0, "lat": 43.5}).encode()
-    Device([(topic("T-1"), here)], "default", token).feed(port)
     lon, lat = SPOT
+    here = [{"time": ago(m), "lon": lon, "lat": lat + 0.2 - m / 100, "speed_mps": 20.0} for m in (3, 2, 1, 0)]
+    Device([(topic("T-1"), json.dumps(here).encode())], "default", token).feed(port)
     old = [{"time": ago(300 - m), "lon": lon, "lat": lat, "speed_mps": 0.0} for m in range(50)]
     device = Device([(topic("T-1"), json.dumps(old).encode())], "default", token)
     device.feed(port)
