@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from monitor import episodes, stops
-from monitor.detectors import DETECTORS
+from monitor.detectors import DETECTORS, Detector
 from monitor.detectors.watching import SEVERITIES, alarm_name
 from monitor.episodes import EPISODE
 from monitor.fixes import I32, I64, FixBatch, VehicleId
@@ -99,26 +100,32 @@ def _episodes(
 ) -> tuple[npt.NDArray[np.void], npt.NDArray[np.void], dict[str, str]]:
     """Run every detector, and the stops; gives the episodes to carry on, those that ended, and the faults."""
     kept, ended, faults = [], [], {}
+    scene = replace(scene, open=np.zeros(len(scene.open), bool))
     bounds = np.searchsorted(before["kind"], np.arange(STOPS + 2))
     for kind, detector in enumerate(DETECTORS):
         carried = before[bounds[kind] : bounds[kind + 1]]
         try:
-            on, over = episodes.run(kind, detector.watch(_asked(scene, carried)), carried, horizon)
+            on, over = _advanced(kind, detector, scene, carried, horizon)
         except Exception as error:  # noqa: BLE001 - the one place where a broken detector is caught, so that the others go on
             on, over = carried, carried[:0]
             faults[detector.KIND] = f"{type(error).__name__}: {error}"
         kept.append(on)
         ended.append(over)
     carried = before[bounds[STOPS] : bounds[STOPS + 1]]
-    on, over = episodes.run(STOPS, stops.watch(_asked(scene, carried)), carried, horizon)
+    on, over = _advanced(STOPS, stops, scene, carried, horizon)
     return np.concatenate([*kept, on], dtype=EPISODE), np.concatenate([*ended, over], dtype=EPISODE), faults
 
 
-def _asked(scene: Scene, carried: npt.NDArray[np.void]) -> Scene:
-    """The scene as the detector sees it whose open episodes are given."""
-    open_rows = np.zeros(len(scene.open), bool)
-    open_rows[carried["row"]] = True
-    return replace(scene, open=open_rows)
+def _advanced(
+    kind: int, detector: Detector | ModuleType, scene: Scene, carried: npt.NDArray[np.void], horizon: I64
+) -> tuple[npt.NDArray[np.void], npt.NDArray[np.void]]:
+    """Show one detector the scene, with what it has open, and advance its episodes."""
+    if len(carried):
+        open_rows = np.zeros(len(scene.open), bool)
+        open_rows[carried["row"]] = True
+        scene = replace(scene, open=open_rows)
+    watch = detector.watch(scene)
+    return episodes.run(kind, watch, carried, horizon) if len(carried) or len(watch.row) else (carried, carried)
 
 
 def stops_of(rows: Rows, ended: npt.NDArray[np.void], world: World) -> list[Stop]:

@@ -7,9 +7,9 @@ Shapes: Q reports sorted by (row, time), N used fixes likewise, S seen ones amon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,6 @@ from monitor.fixes import F64, I32, I64, Bool, VehicleId
 from monitor.motion import Movement
 from monitor.order import Used
 from monitor.progress import Progress
-from monitor.settings import Detectors
 from monitor.silence import Parked
 from monitor.visits import Presence, Standing
 from monitor.world import World
@@ -133,9 +132,9 @@ class Placed:
         """(N,) ms of silence after each fix that presume nothing."""
         return self.used.allowance
 
-    def limits(self, fix: I64 | slice, read: Callable[[Detectors], float]) -> F64:
-        """One number of the limits of some of the used fixes; `EVERY` for all of them."""
-        return self.world.limits(self.profile[fix], read)
+    def limits(self, fix: I64 | slice, name: str) -> npt.NDArray[Any]:
+        """One of the limits of some of the used fixes, "detector.parameter"; `EVERY` for all of them. Durations are ms."""
+        return self.world.limits(self.profile[fix], name)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from monitor.motion import NONE, Movement, move
 from monitor.order import Used, order
 from monitor.progress import PROGRESS, Progress, progress, unstarted
 from monitor.scene import ALLOWED, Before, Begins, Nearest, Placed, Reports, Scene, Seen, run_starts
-from monitor.settings import milliseconds
 from monitor.silence import SILENCE, Parked, park, unheard
 from monitor.visits import visit
 from monitor.world import World
@@ -220,8 +219,8 @@ def _progress(placed: Placed, state: npt.NDArray[np.void], fix: I64, bounds: I64
     """Follow how far along their routes the seen fixes are."""
     along = np.where(nearest.share <= 1.0, nearest.along_m, np.nan)
     back, clear = (
-        placed.limits(fix, lambda limits: limits.wrong_way.back_m),
-        placed.limits(fix, lambda limits: limits.wrong_way.clear_m),
+        placed.limits(fix, "wrong_way.back_m"),
+        placed.limits(fix, "wrong_way.clear_m"),
     )
     columns = (placed.time[fix], placed.lon[fix], placed.lat[fix], trip_since != NONE, nearest.number, along, back, clear)
     return progress(state["progress"], bounds, *columns)
@@ -244,7 +243,7 @@ def _outing(
     yard = np.full(len(placed.time), np.iinfo(np.int64).max)
     np.minimum.at(yard, presence.fix[in_yard], presence.since[in_yard])
     yard[yard == np.iinfo(np.int64).max] = NONE
-    without_trip = placed.limits(fix, lambda limits: limits.after_hours_movement.without_trip) != 0
+    without_trip = placed.limits(fix, "after_hours_movement.without_trip")
     barred = world.closed_at(placed.profile[fix], time) | (without_trip & (placed.trip[fix] < 0))
     until = world.places_locked_until(presence, placed.time)[fix]
     locked = world.locked(vehicles, row, time)
@@ -254,12 +253,12 @@ def _outing(
 def _stop_limits(placed: Placed, fix: I64, may: Bool) -> tuple[I64, Bool, I32]:
     """(S,) ms that a vehicle may stand at each seen fix, whether that is in the red zone, and the no-stop place that did."""
     world, trip = placed.world, placed.trip[fix]
-    limit = placed.limits(fix, lambda d: milliseconds(d.unauthorized_stop.limit)).astype(np.int64)
-    shorter = placed.limits(fix, lambda d: milliseconds(d.unauthorized_stop.no_stop_limit)).astype(np.int64)
+    limit = placed.limits(fix, "unauthorized_stop.limit")
+    shorter = placed.limits(fix, "unauthorized_stop.no_stop_limit")
     no_stop = np.where(shorter <= limit, placed.standing.no_stop[fix], -1).astype(np.int32)
     limit = np.where(no_stop >= 0, shorter, limit)
-    red = placed.limits(fix, lambda d: milliseconds(d.unauthorized_stop.red_zone_limit)).astype(np.int64)
-    reach = placed.limits(fix, lambda d: d.unauthorized_stop.red_zone_m)
+    red = placed.limits(fix, "unauthorized_stop.red_zone_limit")
+    reach = placed.limits(fix, "unauthorized_stop.red_zone_m")
     origin, red_zone = world.origin[trip], np.zeros(len(fix), bool)
     asked = ~may & world.high_value[trip] & (origin >= 0)
     for place in np.unique(origin[asked]):

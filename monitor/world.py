@@ -10,10 +10,14 @@ Shapes: T trips, C corridors (a route of a trip), N fixes, K epochs (of settings
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from datetime import timedelta
+from operator import attrgetter
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import numpy.typing as npt
 
 from monitor.atlas import Atlas
 from monitor.errors import ConfigurationError
@@ -22,10 +26,11 @@ from monitor.hours import Hours, parse_hours
 from monitor.motion import NONE
 from monitor.permits import NO_PERMITS, Permits
 from monitor.places import Geofences, Place, Route, require
-from monitor.settings import NOTHING_SAID, Detectors, Limits, Settings, effective
+from monitor.settings import NOTHING_SAID, Detectors, Limits, Settings, effective, milliseconds
 from monitor.trips import Trip, Trips
 from monitor.visits import Permissions, Presence
 
+AnyLimits = npt.NDArray[Any]
 ALWAYS = (-(2**62), 2**62)
 
 
@@ -69,7 +74,9 @@ class World:
         self.destination: I32 = self._places([trip.destination for trip in trips.all])
         self._profiles: dict[tuple[int, str, str, int, int], int] = {}
         self.profiles: list[Detectors] = []
+        self._columns: dict[str, AnyLimits] = {}
         self._place_limits: list[F64] = []
+        self._place_table: F64 = np.empty((0, 0))
         self._said: list[set[str]] = []
         """Of each profile, the kinds of place whose dwell its trip, load class or carrier says."""
         self._hours: list[Hours | None] = []
@@ -87,6 +94,7 @@ class World:
         ]
         """Of each epoch (T + 1,) the number of the limits on each trip."""
         of_their_own = [said.limits for some in (trips.all, self.atlas.places) for said in some]
+        self.profile("", "standard")  # there is always one, so that columns of limits always have their types
         self.watches_movement = bool(permits.lockdowns) or any(_watch_movement(said, of_their_own) for said in self.epochs)
         """Whether anything can make a movement one that should not be."""
         self._locked_units, self._locked_places = self._lockdowns()
@@ -182,13 +190,16 @@ class World:
                 units.setdefault(VehicleId(one.carrier, one.vehicle or ""), []).append((one.starts_at, one.ends_at))
         return units, places
 
-    def limits(self, profile: I32, read: Callable[[Detectors], float]) -> F64:
-        """(N,) one number of each fix's limits."""
-        return self.limits_of_profiles(read)[profile]
+    def limits(self, profile: I32, name: str) -> AnyLimits:
+        """(N,) one of each fix's limits: "detector.parameter"; durations are int64 ms, NONE for none."""
+        return self.limits_of_profiles(name)[profile]
 
-    def limits_of_profiles(self, read: Callable[[Detectors], float]) -> F64:
-        """(profiles,) one number of each set of limits."""
-        return np.array([read(limits) for limits in self.profiles], np.float64)
+    def limits_of_profiles(self, name: str) -> AnyLimits:
+        """(profiles,) one of each set of limits."""
+        column = self._columns.get(name)
+        if column is None or len(column) < len(self.profiles):
+            column = self._columns[name] = np.array([_number(attrgetter(name)(limits)) for limits in self.profiles])
+        return column
 
     def place_limits(self) -> F64:
         """(profiles, P) seconds that a visit to each place may last under each set of limits."""
@@ -196,7 +207,9 @@ class World:
             limits, said = self.profiles[number], self._said[number]
             own = [place_limit_s(place, limits, first=place.kind in said) for place in self.atlas.places]
             self._place_limits.append(np.array(own, np.float64))
-        return np.array(self._place_limits, np.float64).reshape(len(self.profiles), len(self.atlas.places))
+        if len(self._place_table) < len(self.profiles):
+            self._place_table = np.array(self._place_limits, np.float64).reshape(len(self.profiles), len(self.atlas.places))
+        return self._place_table
 
     def visible_to(self, vehicles: Sequence[VehicleId], row: I32, time: I64, place: I32) -> Bool:
         """(M,) whether a place exists for a vehicle at an instant: it is its carrier's own, or everybody's, and valid then."""
@@ -219,6 +232,13 @@ class World:
             if width is not None:
                 return float(width)
         return route.corridor_m or settings.detectors.route_deviation.corridor_m
+
+
+def _number(limit: Any) -> Any:
+    """A limit as arrays hold it: a duration in ms, none as NONE."""
+    if limit is None:
+        return NONE
+    return milliseconds(limit) if isinstance(limit, timedelta) else limit
 
 
 def operating_hours(text: str, timezone: str) -> Hours:

@@ -17,18 +17,20 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from shapely.geometry import Polygon
 
-from monitor.fixes import FixBatch, Fleet, VehicleId, empty
+from monitor.fixes import FixBatch, Fleet, VehicleId, empty, normalised
 from monitor.hours import parse_hours
 from monitor.motion import NONE
+from monitor.permits import Authorization, Lockdown, Permits
 from monitor.pipeline import Rows, fresh, step, stops_of
 from monitor.places import Geofences, Place, Route, load_geofences
-from monitor.settings import load_settings, parse_duration
+from monitor.settings import Settings, load_settings, parse_duration
 from monitor.signals import Signal
 from monitor.stops import Stop
 from monitor.trips import Trip, Trips
 from monitor.world import World
 from tests import tracks
-from tests.handmade import FIVE_MINUTES, Report, batch, degrees
+from tests.handmade import FIVE_MINUTES, NAN, TRUCK, Report, at, batch, degrees
+from tests.oracle_reports import Said
 
 UTC = ZoneInfo("UTC")
 
@@ -83,10 +85,23 @@ def run(
 
 
 def world(
-    *, places: Sequence[Place] = (), routes: Sequence[Route] = (), trips: Sequence[Trip] = (), said: Sequence[str] = ()
+    *,
+    places: Sequence[Place] = (),
+    routes: Sequence[Route] = (),
+    trips: Sequence[Trip] = (),
+    said: Sequence[str] = (),
+    authorizations: Sequence[Authorization] = (),
+    lockdowns: Sequence[Lockdown] = (),
+    earlier: Sequence[tuple[int, Settings]] = (),
 ) -> World:
     """A world in which stops, and dwells at customers, are allowed five minutes unless something else is said."""
-    return World(load_settings(None, [*FIVE_MINUTES, *said]), Geofences(tuple(places), tuple(routes), "v"), Trips(trips))
+    permits = Permits(tuple(authorizations), tuple(lockdowns))
+    return World(settings(*said), Geofences(tuple(places), tuple(routes), "v"), Trips(trips), permits, earlier)
+
+
+def settings(*said: str) -> Settings:
+    """Five minutes for stops, and for dwells at customers, unless something else is said."""
+    return load_settings(None, [*FIVE_MINUTES, *said])
 
 
 def watch(
@@ -104,6 +119,38 @@ def watch(
     fixes, fleet = batch(reports, accuracy)
     horizon = int(fixes.time.view(np.int64).max()) if until is None else until
     return run(world(places=places, routes=routes, trips=trips, said=said), fleet.ids, fixes, horizon, cuts)
+
+
+def heard(reports: Iterable[Said], *, until: int | None = None, cuts: Iterable[int] = (), **how: Any) -> Log:
+    """One truck's log, of all that its reports say; `how` is that of `world`."""
+    fixes, fleet = spoken(reports)
+    horizon = int(fixes.time.view(np.int64).max()) if until is None else until
+    return run(world(**how), fleet.ids, fixes, horizon, cuts)
+
+
+def spoken(reports: Iterable[Said]) -> tuple[FixBatch, Fleet]:
+    """One truck's reports as fixes."""
+    rows, fleet = list(reports), Fleet()
+    position = np.array([(NAN, NAN) if np.isnan(row.east) else degrees(row.east, row.north) for row in rows])
+    fixes = normalised(
+        fleet,
+        np.full(len(rows), fleet.code(TRUCK), np.int32),
+        np.array([on(row.clock) for row in rows]).astype("datetime64[ms]"),
+        position[:, 0].copy(),
+        position[:, 1].copy(),
+        speed=np.array([row.speed for row in rows], np.float64),
+        accuracy=np.array([row.accuracy for row in rows], np.float64),
+        ignition=np.array([row.ignition for row in rows], np.int8),
+        door=np.array([row.door for row in rows], np.int8),
+        alarms=np.array([int(row.alarms) for row in rows], np.uint32),
+    )
+    return fixes, fleet
+
+
+def on(clock: str) -> int:
+    """Milliseconds of a clock on 2 March, or of "3 10:00" on the third."""
+    day, _, time = clock.rpartition(" ")
+    return at(time) + (int(day or 2) - 2) * 86_400_000
 
 
 def square(

@@ -332,7 +332,7 @@ def test_the_list_shows_places_that_were_never_drafts(places: Places, tmp_path: 
 def test_a_confirmed_draft_is_a_place_with_the_name_of_who_said_so(places: Places, history: Path, tmp_path: Path) -> None:
     places("learn", history)
     told = places("confirm", MILL, "--by", "R.  Roy ", "--name", "The mill", "--kind", "drop")
-    assert told == [f"{MILL}: The mill, drop, confirmed by R. Roy; the monitor heeds it from its next start on"]
+    assert told == [f"{MILL}: The mill, drop, confirmed by R. Roy; the monitor heeds it once restarted, or reloaded by kill -HUP"]
     [place] = load_geofences(tmp_path / "geofences", "UTC").places
     assert (place.id, place.name, place.kind, place.properties["confirmed_by"]) == (MILL, "The mill", "drop", "R. Roy")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", place.properties["confirmed_on"])

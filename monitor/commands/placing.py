@@ -244,9 +244,8 @@ def confirm(options: argparse.Namespace) -> None:
         raise InputError(f"--kind {options.kind}: allowed is {', '.join(KINDS)}{hint}")
     said = {"confirmed_by": by, "confirmed_on": _today()} | ({"name": name} if name else {})
     after = _decide(options, (DRAFT, DISMISSED), said | ({"kind": options.kind} if options.kind else {}))
-    show(
-        f"{options.id}: {after.get('name', options.id)}, {after['kind']}, confirmed by {by}; the monitor heeds it from its next start on"
-    )
+    heeded = "the monitor heeds it once restarted, or reloaded by kill -HUP"
+    show(f"{options.id}: {after.get('name', options.id)}, {after['kind']}, confirmed by {by}; {heeded}")
 
 
 def dismiss(options: argparse.Namespace) -> None:

@@ -31,7 +31,7 @@ def watch(scene: Scene) -> Watch:
     if not len(chosen):
         return NOTHING
     fix = seen.fix[chosen]
-    limit = scene.limits(fix, lambda limits: limits.after_hours_movement.moved_m)
+    limit = scene.limits(fix, "after_hours_movement.moved_m")
     moved = (outing.moved_m[chosen] >= limit) & ~outing.same_yard[chosen]
     return observed(
         scene,
@@ -40,5 +40,5 @@ def watch(scene: Scene) -> Watch:
         measure=outing.moved_m[chosen],
         bound=limit,
         severity=np.where(outing.locked[chosen], CRITICAL, WARNING).astype(np.int8),
-        least=scene.limits(fix, lambda limits: limits.after_hours_movement.min_fixes).astype(np.int64),
+        least=scene.limits(fix, "after_hours_movement.min_fixes"),
     )

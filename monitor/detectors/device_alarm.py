@@ -15,7 +15,6 @@ from monitor.detectors.watching import CRITICAL, FIRST_ALARM, NOTHING, WARNING, 
 from monitor.episodes import ENDS, SHOWS, Watch
 from monitor.fixes import Alarm
 from monitor.scene import Scene
-from monitor.settings import milliseconds
 
 KIND = "device_alarm"
 UNIT = "s"
@@ -38,7 +37,7 @@ def _watched(scene: Scene, alarm: Alarm) -> Watch:
     row, time = reports.row[chosen], reports.time[chosen]
     profile = world.profiles_of(scene.vehicles, row, time, world.trips.assign(scene.vehicles, row, time))
     name = "jamming_limit" if alarm is Alarm.JAMMING else "limit"
-    limit = world.limits(profile, lambda said: milliseconds(getattr(said.device_alarm, name))).astype(np.int64)
+    limit = world.limits(profile, f"device_alarm.{name}")
     return reported(
         scene,
         chosen,

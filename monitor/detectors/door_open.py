@@ -15,7 +15,6 @@ from monitor.detectors.watching import CRITICAL, NOTHING, WARNING, reported, tol
 from monitor.episodes import ENDS, KEEPS, SHOWS, Watch
 from monitor.motion import NONE
 from monitor.scene import Scene
-from monitor.settings import milliseconds
 
 KIND = "door_open"
 UNIT = "s"
@@ -37,7 +36,7 @@ def watch(scene: Scene) -> Watch:
     shows = (door == 1) & known & (~may | drives)
     trip = world.trips.assign(scene.vehicles, row, reports.time[chosen])
     limits = world.profiles_of(scene.vehicles, row, reports.time[chosen], trip)
-    limit = world.limits(limits, lambda said: milliseconds(said.door_open.limit)).astype(np.int64)
+    limit = world.limits(limits, "door_open.limit")
     return reported(
         scene,
         chosen,

@@ -22,7 +22,7 @@ UNIT = "m"
 def watch(scene: Scene) -> Watch:
     """One condition a vehicle: jumped. Measured in metres from the last good fix, held against those that were possible."""
     used = scene.used
-    enough = scene.limits(EVERY, lambda limits: limits.impossible_movement.good_fixes)
+    enough = scene.limits(EVERY, "impossible_movement.good_fixes")
     fix = told(used.good < enough, scene.begins, scene)
     if not len(fix):
         return NOTHING

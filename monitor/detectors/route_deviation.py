@@ -16,7 +16,6 @@ from monitor.detectors.watching import heard, observed, told
 from monitor.episodes import ENDS, KEEPS, SHOWS, Watch
 from monitor.fixes import I64, Bool
 from monitor.scene import Scene
-from monitor.settings import milliseconds
 
 KIND = "route_deviation"
 UNIT = "m"
@@ -25,7 +24,7 @@ UNIT = "m"
 def watch(scene: Scene) -> Watch:
     """One condition a trip: beyond all its corridors. Measured in metres off the nearest route."""
     seen, nearest = scene.seen, scene.seen.nearest
-    clear = scene.world.limits_of_profiles(lambda limits: limits.route_deviation.clear_ratio)
+    clear = scene.world.limits_of_profiles("route_deviation.clear_ratio")
     away = nearest.share > clear[scene.profile[seen.fix]]
     out = np.flatnonzero(away)
     away[out] = ~_exempt(scene, seen.fix[out], seen.may[out])
@@ -36,11 +35,11 @@ def watch(scene: Scene) -> Watch:
         fix,
         np.where(away, np.where(nearest.share[chosen] > 1.0, SHOWS, KEEPS), ENDS),
         since=seen.trip_since[chosen],
-        limit=scene.limits(fix, lambda limits: milliseconds(limits.route_deviation.min_duration)).astype(np.int64),
+        limit=scene.limits(fix, "route_deviation.min_duration"),
         measure=nearest.metres[chosen],
         bound=nearest.corridor[chosen],
         route=nearest.route[chosen],
-        least=scene.limits(fix, lambda limits: limits.route_deviation.min_fixes).astype(np.int64),
+        least=scene.limits(fix, "route_deviation.min_fixes"),
         follows=False,
     )
     return heard(watched, scene)
@@ -49,7 +48,7 @@ def watch(scene: Scene) -> Watch:
 def _exempt(scene: Scene, fix: I64, may: Bool) -> Bool:
     """Whether a fix off the corridor is in a permitted place, or near its trip's origin or destination."""
     out = may.copy()
-    trip, reach = scene.trip[fix], scene.limits(fix, lambda limits: limits.route_deviation.terminal_m)
+    trip, reach = scene.trip[fix], scene.limits(fix, "route_deviation.terminal_m")
     for ends in (scene.world.origin, scene.world.destination):
         for place in np.unique(ends[trip]):
             there = (ends[trip] == place) & ~out

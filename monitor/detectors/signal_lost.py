@@ -18,7 +18,6 @@ from monitor.fixes import F64, I8, I32, I64, Bool
 from monitor.geodesy import distances_m
 from monitor.motion import NONE
 from monitor.scene import EVERY, Scene
-from monitor.settings import Detectors, milliseconds
 
 KIND = "signal_lost"
 UNIT = "min"
@@ -70,21 +69,15 @@ def _dead_zone(scene: Scene) -> I32:
 def _limit(scene: Scene, dead_zone: I32) -> I64:
     """(N,) ms of silence after each fix that are as they should be."""
 
-    def of(read: str) -> I64:
-        return scene.limits(EVERY, lambda limits: milliseconds(getattr(limits.signal_lost, read))).astype(np.int64)
+    def of(name: str) -> I64:
+        return scene.limits(EVERY, f"signal_lost.{name}")
 
     under_way = np.where(dead_zone >= 0, of("dead_zone_limit"), of("limit"))
     known = (scene.parked.learned != NONE) & (scene.parked.heard >= of("learned_after"))
     learned = np.where(known, scene.parked.learned, of("first_parked_interval"))
-    given = scene.limits(EVERY, _parked_interval).astype(np.int64)
-    interval = np.where(given > 0, given, learned)
+    given = of("parked_interval")
+    interval = np.where(given != NONE, given, learned)
     return np.where(scene.parked.parked, np.maximum(of("limit"), 3 * interval), np.maximum(under_way, scene.used.threefold))
-
-
-def _parked_interval(limits: Detectors) -> int:
-    """The parked interval that the profile says, ms; 0 where it says none."""
-    said = limits.signal_lost.parked_interval
-    return 0 if said is None else milliseconds(said)
 
 
 def _reappeared(scene: Scene, fix: I64, first: Bool) -> tuple[F64, I8]:
@@ -95,8 +88,8 @@ def _reappeared(scene: Scene, fix: I64, first: Bool) -> tuple[F64, I8]:
     since[first], stood[first] = before.time[row[first]], before.parked[row[first]]
     lon[first], lat[first] = before.lon[row[first]], before.lat[row[first]]
     apart = distances_m(lon, lat, scene.lon[fix], scene.lat[fix])
-    explained = apart / scene.limits(fix, lambda limits: limits.signal_lost.assumed_mps)
+    explained = apart / scene.limits(fix, "signal_lost.assumed_mps")
     unaccounted = np.maximum(0.0, (scene.time[fix] - since) / MINUTE_MS - explained / 60.0)
-    moved = stood & (apart > scene.limits(fix, lambda limits: limits.signal_lost.moved_m))
+    moved = stood & (apart > scene.limits(fix, "signal_lost.moved_m"))
     known = since != NONE
     return np.where(known, unaccounted, np.nan), np.where(known & moved, CRITICAL, -1).astype(np.int8)

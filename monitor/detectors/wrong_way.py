@@ -38,7 +38,7 @@ def watch(scene: Scene) -> Watch:
         since=np.where(back, way.since[chosen], NONE),
         judged=np.where(back, way.began[chosen], NONE),
         measure=way.back_m[chosen],
-        bound=scene.limits(fix, lambda limits: limits.wrong_way.back_m),
+        bound=scene.limits(fix, "wrong_way.back_m"),
         route=seen.nearest.route[chosen],
         lon=np.where(back, way.lon[chosen], np.nan),
         lat=np.where(back, way.lat[chosen], np.nan),

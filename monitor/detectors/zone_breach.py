@@ -16,7 +16,6 @@ from monitor.detectors.watching import NOTHING, joined, observed
 from monitor.episodes import ENDS, KEEPS, SHOWS, Watch
 from monitor.motion import NONE
 from monitor.scene import Scene
-from monitor.settings import milliseconds
 
 KIND = "zone_breach"
 UNIT = "s"
@@ -35,7 +34,7 @@ def _inside(scene: Scene) -> Watch:
     if not len(chosen):
         return NOTHING
     fix, place, ended = presence.fix[chosen], presence.place[chosen], presence.ended[chosen]
-    limit = scene.limits(fix, lambda limits: milliseconds(limits.zone_breach.limit)).astype(np.int64)
+    limit = scene.limits(fix, "zone_breach.limit")
     return observed(
         scene,
         fix,
