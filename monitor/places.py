@@ -144,6 +144,8 @@ class _Reader:
         self.warnings: list[str] = []
         self.faults: list[str] = []
         self.seen: dict[str, str] = {}
+        self.unconfirmed: list[tuple[str, str]] = []
+        """Of the file at hand: which features, and their status."""
 
     def file(self, name: str, content: bytes) -> None:
         """Read one file."""
@@ -156,8 +158,15 @@ class _Reader:
         if not isinstance(features, list) or collection.get("type") != "FeatureCollection":
             self.faults.append(f"{name}: allowed is a GeoJSON FeatureCollection")
             return
+        self.unconfirmed.clear()
         for number, feature in enumerate(features):
             self.feature(feature, f"{name}: feature {number}")
+        drafts = [where for where, status in self.unconfirmed if status == "draft"]
+        if len(self.unconfirmed) > 1:
+            dismissed = f", {len(self.unconfirmed) - len(drafts)} were dismissed" if len(drafts) < len(self.unconfirmed) else ""
+            self.warnings.append(f"{name}: {len(drafts)} drafts do not count until a named person confirms them{dismissed}")
+        else:
+            self.warnings += [f"{where}: {UNCONFIRMED[status]}" for where, status in self.unconfirmed]
 
     def feature(self, feature: Any, where: str) -> None:
         """Read one feature."""
@@ -176,7 +185,7 @@ class _Reader:
             self.faults.append(f"{where}: id = {identity!r}: each id once; {self.seen[identity]} has it too")
         self.seen[identity] = where
         if (status := properties.get("status")) in UNCONFIRMED:
-            self.warnings.append(f"{where}: {UNCONFIRMED[status]}")
+            self.unconfirmed.append((where, status))
             return
         kind = properties.get("kind")
         if kind not in (*KINDS, "route"):

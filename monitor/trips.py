@@ -14,7 +14,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, repeat
+from itertools import accumulate, pairwise, repeat
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from monitor.errors import ConfigurationError
 from monitor.fixes import I32, I64, VehicleId
 from monitor.records import instant_in, read_records, text_in
 from monitor.settings import LOADS, Limits, read_limits
+from monitor.signals import timestamp
 
 DEFAULT_CARRIER = "default"
 FIELDS = (
@@ -79,6 +80,19 @@ class Trips:
         """Indices of a vehicle's trips, the winner of an overlap last."""
         number = self._number.get(vehicle, -1)
         return [] if number < 0 else self._index[self._first[number] : self._first[number + 1]].tolist()
+
+    def overlaps(self) -> list[str]:
+        """Where a trip begins before an earlier one of the same vehicle has ended, and which counts then."""
+        said = []
+        for number, vehicle in enumerate(self._number):
+            mine = [self.all[i] for i in self._index[self._first[number] : self._first[number + 1]].tolist()]
+            for earlier, later in pairwise(mine):
+                if later.starts_at < earlier.ends_at:
+                    both = f"{timestamp(later.starts_at)} to {timestamp(min(earlier.ends_at, later.ends_at))}"
+                    said.append(
+                        f"trips {earlier.id} and {later.id} of {vehicle.carrier}/{vehicle.vehicle} overlap, {both}: {later.id} counts"
+                    )
+        return said
 
     def assign(self, vehicles: Sequence[VehicleId], vehicle: npt.NDArray[np.int32], time: I64) -> npt.NDArray[np.int32]:
         """(N,) index of the trip each fix belongs to, -1 for none.

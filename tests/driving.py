@@ -64,7 +64,7 @@ class Driver:
         deeds = (
             self.stand, self.sleep, self.sleep, self.drift, self.crawl, self.drive, self.drive, self.detour, self.lights,
             self.detour, self.astray, self.silence, self.step_out, self.step_out, self.follow, self.follow, self.follow, self.leap,
-            self.nap,
+            self.nap, self.stuck,
         )  # fmt: skip
         if self.rng.random() < 0.4:
             self.sleep()
@@ -89,6 +89,12 @@ class Driver:
         for _ in range(self.rng.integers(3, 25)):
             speed = float(self.rng.choice([0.0, 0.4, 1.0, NAN, 1.6, 3.0], p=[0.4, 0.15, 0.1, 0.2, 0.1, 0.05])) if odd else 0.0
             self.report(speed, noise)
+
+    def stuck(self) -> None:
+        """Stand while the device goes on saying the speed that it measured last."""
+        said, noise = float(self.rng.choice([1.4, 3.0, 5.0])), float(self.rng.choice([0.0, 5.0, 15.0]))
+        for _ in range(self.rng.integers(6, 25)):
+            self.report(said, noise)
 
     def drift(self) -> None:
         """Stand while the position wanders off and back, up to some 250 m."""

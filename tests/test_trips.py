@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -86,6 +87,24 @@ def test_of_overlapping_trips_the_latest_start_wins_then_the_greatest_id() -> No
     trips = [trip("b", "10:00", "12:00"), trip("d", "09:00", "13:00"), trip("a", "10:00", "11:00"), trip("c", "10:00", "10:30")]
     clocks = ("09:30", "10:15", "10:45", "11:30", "12:30")
     assert ids_at(trips, *clocks) == ids_at(trips[::-1], *clocks) == ["d", "c", "b", "b", "d"]
+
+
+def test_overlapping_trips_are_named_with_the_one_that_counts() -> None:
+    """Those that merely follow each other are not."""
+    trips = [trip("a", "09:00", "11:00"), trip("b", "10:00", "12:00"), trip("c", "12:00", "13:00")]
+    assert Trips(trips).overlaps() == [
+        "trips a and b of north/T-1 overlap, 2026-03-02T10:00:00.000Z to 2026-03-02T11:00:00.000Z: b counts"
+    ]
+    assert Trips(trips[1:]).overlaps() == []
+
+
+def test_a_trip_holds_for_its_trailer_too() -> None:
+    """A trailer with a tracker of its own is where its trip is."""
+    plan = Trips([dataclasses.replace(trip("a", "09:00", "11:00"), trailer="R-7")])
+    time = np.array([at("10:00")])
+    for name in ("T-1", "R-7"):
+        assert plan.assign([VehicleId("north", name)], np.zeros(1, np.int32), time).tolist() == [0]
+    assert plan.assign([VehicleId("south", "R-7")], np.zeros(1, np.int32), time).tolist() == [-1]
 
 
 def test_another_vehicles_trip_is_not_mine() -> None:

@@ -84,8 +84,9 @@ def world_of(options: argparse.Namespace) -> World:
     settings = load_settings(options.config / "monitor.toml" if options.config else None, assignments)
     folder = options.geofences or (Path(settings.geofences) if options.config else None)
     geofences = load_geofences(folder, settings.timezone) if folder else Geofences()
-    say(*(f"monitor: {warning}" for warning in geofences.warnings))
-    return load_world(settings, geofences)
+    world = load_world(settings, geofences)
+    say(*(f"monitor: {warning}" for warning in (*geofences.warnings, *world.trips.overlaps())))
+    return world
 
 
 def horizon(text: str | None) -> int | None:
@@ -122,7 +123,7 @@ def check(options: argparse.Namespace) -> int:
         show(*error.faults, f"{len(error.faults)} fault{'s' * (len(error.faults) != 1)}")
         return 1
     show(*(f"{line.key} = {_shown(line.value)}" for line in effective(found.settings)))
-    warnings = [*found.geofences.warnings, *switched_off(found.policies, found.contacts, channels)]
+    warnings = [*found.geofences.warnings, *found.world.trips.overlaps(), *switched_off(found.policies, found.contacts, channels)]
     show(*_summary(found), *(f"warning: {warning}" for warning in warnings), "no fault")
     return 0
 

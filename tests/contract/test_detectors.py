@@ -42,7 +42,7 @@ from tests import oracle, tracks
 from tests.build import Log, geofences_of, run, unchanged, world_of
 from tests.oracle_agreement import differences
 
-SIZE, SEEDS = 60, range(12, 28)
+SIZE, SEEDS = 70, range(20, 48)
 WEEK_MS = 7 * 86_400_000
 each = pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.KIND)
 QUICK = os.environ.get("MONITOR_TESTS") == "quick"

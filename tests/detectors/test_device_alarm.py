@@ -101,7 +101,9 @@ def test_jamming_lasts_a_minute_before_it_is_told() -> None:
     """A report exactly at the limit is enough, a millisecond before is not."""
     assert told(alarms(rung(*[Alarm.JAMMING] * 3, seconds=30))) == [("10:00", "10:01", None)]
     assert alarms([Said("10:00", alarms=Alarm.JAMMING), Said("10:00:59.999", alarms=Alarm.JAMMING)]) == []
-    assert told(alarms([Said("10:00", alarms=Alarm.JAMMING), Said("10:01:05", alarms=Alarm.JAMMING)])) == [("10:00", "10:01", None)]
+    assert told(alarms([Said("10:00", alarms=Alarm.JAMMING), Said("10:01:05", alarms=Alarm.JAMMING)])) == [
+        ("10:00", "10:01", None)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,9 @@ def test_jamming_lasts_a_minute_before_it_is_told() -> None:
         ([Said("10:01:31")], "10:05", [("10:00", "10:01:30", "10:01:31", "presumed")]),
     ],
 )
-def test_silence_after_jamming_is_presumed_to_be_jamming(then: list[Said], until: str, expected: list[tuple[str | None, ...]]) -> None:
+def test_silence_after_jamming_is_presumed_to_be_jamming(
+    then: list[Said], until: str, expected: list[tuple[str | None, ...]]
+) -> None:
     """Once it has lasted longer than the device's own intervals explain."""
     assert told(alarms([Said("10:00", alarms=Alarm.JAMMING), *then], until=at(until))) == expected
 

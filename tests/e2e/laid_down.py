@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from monitor.fixes import FixBatch
+from monitor.fixes import ALARM_NAMES, FixBatch
 from monitor.signals import timestamp
 from tests.tracks import World
 
 NAMES = {"T-9": "T-9", "A-1": "A-1", "É 10": "E-10"}
 """Names that a topic can carry."""
-HEADER = ("vehicle_id", "time", "lon", "lat", "speed_mps", "accuracy_m")
+HEADER = ("vehicle_id", "time", "lon", "lat", "speed_mps", "accuracy_m", "ignition", "door", "alarms")
+FLAGS = {-1: None, 0: False, 1: True}
 Record = dict[str, Any]
 
 
@@ -71,13 +72,20 @@ def records_of(world: World) -> list[Record]:
     vehicles = [NAMES[world.vehicles[code].vehicle] for code in fixes.vehicle.tolist()]
     times = [timestamp(ms) for ms in fixes.time.view(np.int64).tolist()]
     numbers = (fixes.lon.tolist(), fixes.lat.tolist(), fixes.speed.tolist(), fixes.accuracy.tolist())
-    return [dict(zip(HEADER, row, strict=True)) for row in zip(vehicles, times, *numbers, strict=True)]
+    flags = ([FLAGS[value] for value in column.tolist()] for column in (fixes.ignition, fixes.door))
+    alarms = map(alarm_names, fixes.alarms.tolist())
+    return [dict(zip(HEADER, row, strict=True)) for row in zip(vehicles, times, *numbers, *flags, alarms, strict=True)]
+
+
+def alarm_names(bits: int) -> str | None:
+    """Alarms as the cell of a file says them."""
+    return "|".join(name for name, alarm in ALARM_NAMES.items() if bits & alarm) or None
 
 
 def write_csv(file: Path, records: Sequence[Record]) -> Path:
     """Write records as CSV; what is not a number is an empty cell."""
     lines = [",".join(HEADER)]
-    lines += [",".join("" if _unknown(record[name]) else str(record[name]) for name in HEADER) for record in records]
+    lines += [",".join("" if _unknown(record.get(name)) else str(record[name]) for name in HEADER) for record in records]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return file
 
@@ -92,9 +100,9 @@ def write_parquet(file: Path, records: Sequence[Record]) -> Path:
 
 def payload(record: Record) -> bytes:
     """One record as our own payload."""
-    said = {name: None if _unknown(record[name]) else record[name] for name in HEADER[1:]}
-    return json.dumps(said).encode()
+    said = {name: None if _unknown(record.get(name)) else record[name] for name in HEADER[1:]}
+    return json.dumps(said | {"alarms": said["alarms"] and said["alarms"].split("|")}).encode()
 
 
 def _unknown(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)
+    return value is None or (isinstance(value, float) and math.isnan(value))

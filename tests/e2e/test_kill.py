@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import random
 import threading
 from collections import Counter
@@ -19,7 +18,7 @@ from monitor.store import journal
 from monitor.store.store import Store
 from tests.e2e.conftest import Install
 from tests.e2e.device import Device, Letter, topic
-from tests.e2e.laid_down import HEADER, LaidDown, Record, lay_down, payload, write_csv
+from tests.e2e.laid_down import HEADER, LaidDown, Record, alarm_names, lay_down, payload, write_csv
 from tests.e2e.program import Monitor, eventually
 from tests.tracks import World, deliveries, random_world
 
@@ -93,9 +92,10 @@ class Reaper:
 
 def stored(monitor: Monitor) -> list[Record]:
     """The fixes in the database, as records of a file."""
-    query = "SELECT v.name, f.time, f.lon, f.lat, f.speed, f.accuracy FROM fix f JOIN vehicle v ON v.id = f.vehicle_id"
-    rows = [(name, timestamp(ms), *numbers) for name, ms, *numbers in monitor.rows(query)]
-    return [dict(zip(HEADER, (math.nan if cell is None else cell for cell in row), strict=True)) for row in rows]
+    columns = "v.name, f.time, f.lon, f.lat, f.speed, f.accuracy, f.ignition, f.door, f.alarms"
+    rows = monitor.rows(f"SELECT {columns} FROM fix f JOIN vehicle v ON v.id = f.vehicle_id")
+    told = [(name, timestamp(ms), *numbers, alarm_names(alarms)) for name, ms, *numbers, alarms in rows]
+    return [dict(zip(HEADER, row, strict=True)) for row in told]
 
 
 def undisturbed(laid: LaidDown, records: list[Record], folder: Path) -> list[str]:
