@@ -128,13 +128,13 @@ def heard(reports: Iterable[Said], *, until: int | None = None, cuts: Iterable[i
     return run(world(**how), fleet.ids, fixes, horizon, cuts)
 
 
-def spoken(reports: Iterable[Said]) -> tuple[FixBatch, Fleet]:
-    """One truck's reports as fixes."""
-    rows, fleet = list(reports), Fleet()
+def spoken(reports: Iterable[Said], vehicle: VehicleId = TRUCK, fleet: Fleet | None = None) -> tuple[FixBatch, Fleet]:
+    """One vehicle's reports as fixes, and the fleet that it belongs to: a new one unless one is given."""
+    rows, fleet = list(reports), Fleet() if fleet is None else fleet
     position = np.array([(NAN, NAN) if np.isnan(row.east) else degrees(row.east, row.north) for row in rows])
     fixes = normalised(
         fleet,
-        np.full(len(rows), fleet.code(TRUCK), np.int32),
+        np.full(len(rows), fleet.code(vehicle), np.int32),
         np.array([on(row.clock) for row in rows]).astype("datetime64[ms]"),
         position[:, 0].copy(),
         position[:, 1].copy(),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -78,11 +79,13 @@ def test_what_is_said_of_one_limit_leaves_the_others() -> None:
 
 
 def test_of_several_places_with_limits_the_least_id_counts_alone() -> None:
-    """Whatever it says; a place without limits is none of them."""
+    """Whatever it says, and in whatever order they were drawn; a place without limits is none of them."""
     belt, other = limited("b", 2), replace(square("c", "high_risk"), limits=minutes(3))
-    assert [s.limit for s in found(places=[other, belt, square("a", "high_risk")])] == [120.0]
     silent = replace(square("a", "high_risk"), limits=minutes(9, "signal_lost"))
-    assert [s.limit for s in found(places=[other, belt, silent])] == [300.0]
+    for order in permutations([other, belt, square("a", "high_risk")]):
+        assert [s.limit for s in found(places=order)] == [120.0]
+    for order in permutations([other, belt, silent]):
+        assert [s.limit for s in found(places=order)] == [300.0]
 
 
 def test_a_place_says_it_while_the_visit_lasts() -> None:

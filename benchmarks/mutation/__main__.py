@@ -67,6 +67,7 @@ def main() -> None:
         if not session.exists():
             subprocess.run([told.cosmic_ray, "init", config, session], cwd=tree, check=True)
             drawn(session, tree / source(name), random.Random(f"{told.seed} {name}"), told.sample)
+        forgotten(session)
         subprocess.run([told.cosmic_ray, "exec", config, session], cwd=tree, check=True)
         killed, survived = outcome(session)
         survivors += [f"{name}\n{diff}" for diff in survived]
@@ -135,7 +136,8 @@ def drawn(session: Path, module: Path, chance: random.Random, sample: int) -> No
         spec = "operator_name, occurrence, start_pos_row, start_pos_col"
         mutants = database.execute(f"SELECT job_id, {spec} FROM mutation_specs ORDER BY {spec}, operator_args").fetchall()
         real = [job for job, operator, _, row, column in mutants if operator not in UNSEEN and not hint(hints, row, column)]
-        chosen = set(chance.sample(real, min(sample, len(real))))
+        chance.shuffle(real)
+        chosen = set(real[:sample])  # so that a larger sample contains a smaller one
         for table in ("mutation_specs", "work_items"):
             database.executemany(f"DELETE FROM {table} WHERE job_id = ?", [(row[0],) for row in mutants if row[0] not in chosen])
         database.commit()
@@ -157,12 +159,21 @@ def hint(hints: list[ast.expr], row: int, column: int) -> bool:
     )  # fmt: skip
 
 
+def forgotten(session: Path) -> None:
+    """Forget what could not be run, or was interrupted, so that it is run again."""
+    with closing(sqlite3.connect(session)) as database:
+        ended = "output LIKE '%failed%' OR output LIKE '%error%' OR output = 'timeout'"
+        database.execute(
+            f"DELETE FROM work_results WHERE test_outcome != 'SURVIVED' AND NOT (test_outcome = 'KILLED' AND ({ended}))"
+        )
+        database.commit()
+
+
 def outcome(session: Path) -> tuple[int, list[str]]:
     """How many mutants were killed, and what those were that were not."""
     with closing(sqlite3.connect(session)) as database:
         results = database.execute("SELECT test_outcome, diff FROM work_results ORDER BY job_id").fetchall()
-    survived = [diff for test, diff in results if test == "SURVIVED"]
-    return len(results) - len(survived), survived
+    return sum(test == "KILLED" for test, _ in results), [diff for test, diff in results if test == "SURVIVED"]
 
 
 def interval(killed: int, n: int) -> tuple[float, float]:

@@ -2,7 +2,8 @@
 
 Definitions
     A vehicle is *lost* while a `signal_lost` of it is open and no graver than a warning; what is critical is never grouped away.
-    A carrier is *silent* once no position of any of its vehicles is newer than `TOGETHER`; the monitor is silent when that holds of
+    A carrier is *silent* once no position of any of its vehicles is newer than `TOGETHER`, unless it fell silent longer ago than
+    `HISTORY`: positions uploaded long after are no news of a silence; the monitor is silent when that holds of
     all carriers, and the newest positions of at least two of them lie within `TOGETHER` of each other.
     Vehicles were lost *together* if they fell silent within `TOGETHER` before the newest position of the silent carrier (or of the
     silent monitor). At least `FEWEST` make an *operational* incident: of the carrier, or of the monitor, whose carrier is empty; its
@@ -21,6 +22,8 @@ from monitor.signals import Signal
 
 LOST = "signal_lost"
 TOGETHER = 300_000
+"""ms."""
+HISTORY = 86_400_000
 """ms."""
 FEWEST = 3
 HEARD_AGAIN = "heard_again"
@@ -42,7 +45,7 @@ def lost_in(incident: Incident) -> list[Member]:
 
 def silent_with(carrier: str, heard: Heard, now: int) -> str | None:
     """Who is silent with a carrier: `EVERYTHING`, or only the carrier itself; None while it is heard."""
-    if carrier not in heard or now - heard[carrier] < TOGETHER:
+    if carrier not in heard or not TOGETHER <= now - heard[carrier] < HISTORY:
         return None
     newest = max(heard.values())
     lately = [name for name, time in heard.items() if time >= newest - TOGETHER]

@@ -113,6 +113,14 @@ def test_the_hours_of_a_trip_come_first() -> None:
     assert len(moved(out(150, 300, 900), trips=[trip()])) == 1
 
 
+def test_in_a_place_its_own_hours_hold() -> None:
+    """At a customer who loads at night it may move; on the road it is measured from where it last might."""
+    night = replace(square("c", "customer", half=500), limits={"after_hours_movement": {"hours": "24/7"}})
+    [found] = moved(out(150, 300, 520, 900, 1500), places=[night])  # 20 m beyond the fence the visit goes on
+    assert told([found]) == [("10:03", "10:04", None)]
+    assert found.measure == pytest.approx(980, abs=1.0)
+
+
 def test_without_a_trip_nothing_moves_where_trips_are_fed() -> None:
     """A trip that ends under way: from the last fix on it; the next trip ends the signal."""
     assert told(moved(out(150, 300, 900), said=WITHOUT_TRIP)) == [("10:01", "10:02", None)]

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from monitor.fixes import Fleet, VehicleId, concatenate
 from monitor.signals import Signal
-from tests.build import heard, square
+from tests.build import heard, run, spoken, square, world
 from tests.handmade import NAN, at, clock, degrees, told, trip
 from tests.oracle_reports import Said, authorization
 
@@ -74,6 +75,18 @@ def test_of_a_truck_that_was_never_anywhere_nothing_is_said() -> None:
     blind = Said("10:00", NAN, NAN, 20.0, door=1)
     assert opened([blind]) == []
     assert told(opened([blind, Said("10:01", door=1)])) == [("10:01", "10:01", None)]
+
+
+@pytest.mark.parametrize(("first", "second"), [("T-0", "T-9"), ("T-9", "T-0")])
+def test_where_another_vehicle_is_does_not_matter(first: str, second: str) -> None:
+    """One drives with its door closed, the other was never anywhere."""
+    fleet, parts = Fleet(), []
+    for name, reports in ((first, doors(0, 0)), (second, [Said("10:01", *BLIND, door=1)])):
+        parts.append(spoken(reports, VehicleId("north", name), fleet)[0])
+    assert run(world(), fleet.ids, concatenate(parts), at("10:02")).of("door_open") == []
+    parts.append(spoken([Said("10:02", 400.0, door=1)], VehicleId("north", second), fleet)[0])
+    [found] = run(world(), fleet.ids, concatenate(parts), at("10:02")).of("door_open")
+    assert (found.vehicle, clock(found.since), found.lon, found.lat) == (second, "10:02", *degrees(400, 0))
 
 
 def test_of_several_reports_of_one_time_an_open_door_counts() -> None:

@@ -87,6 +87,15 @@ def test_fifty_dark_minutes_and_27_km_are_some_thirty_minutes_unaccounted_for() 
     assert (found.limit, found.severity) == (10.0, "warning")
 
 
+@pytest.mark.parametrize("cuts", [(), (at("10:05"),), (at("10:30"),)])
+def test_two_silences_in_a_row_are_two_signals(cuts: tuple[int, ...]) -> None:
+    """The one position between them ends the first and begins the second."""
+    dark = [*under_way(5), Said("10:30", 5000.0, speed=16.7), Said("11:30", 85_000.0, speed=16.7)]
+    found = lost(dark, cuts=cuts)
+    assert told(found) == [("10:05", "10:15", "10:30", "presumed"), ("10:30", "10:40", "11:30", "presumed")]
+    assert [s.measure for s in found] == pytest.approx([25.0, 0.0], abs=0.01)
+
+
 def test_what_the_way_explains_is_accounted_for() -> None:
     """No less than nothing."""
     [found] = lost([*under_way(5), Said("10:55", 85_000.0, speed=16.7)])

@@ -88,7 +88,7 @@ def test_off_the_corridor_nothing_is_said() -> None:
     off = [(float(x), 1500.0) for x in (4000, 2000, -2000, -6000, -11_000)]
     on = [(float(x), 0.0) for x in EAST]
     assert driven([*on, *off]) == []
-    [found] = driven([*on, *off, (-11_000.0, 0.0), (-5000.0, 1500.0)])
+    [found] = driven([*on, *off, (-11_000.0, 0.0), (-8000.0, 1500.0)])
     assert told([found]) == [("10:10", "10:16", None)]
     assert len(driven([*on, *off], said=["detectors.route_deviation.corridor_m=2000"])) == 1
 

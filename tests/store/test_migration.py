@@ -22,7 +22,8 @@ INSERT INTO vehicle (id, carrier, name) VALUES (1, 'north', 'truck-1');
 INSERT INTO fix VALUES (1, {day}, 7, -79.5, 43.5, NULL, NULL, NULL, 1, NULL, 0, 0, 0);
 INSERT INTO signal (id, vehicle_id, kind, trip, since, at, presumed, lon, lat, measure, "limit", unit, severity, raised, decided, state)
 VALUES (1, 1, 'unauthorized_stop', 'T-7', {day}, {day}, 0, -79.65, 43.70, 312.5, 300.0, 's', 'critical', {day}, {day}, 'open');
-INSERT INTO incident (id, carrier, vehicle, severity, state, since, at, opened) VALUES (1, 'north', 'truck-1', 'critical', 'open', {day}, {day}, {day});
+INSERT INTO incident (id, carrier, vehicle, severity, state, since, at, opened)
+VALUES (1, 'north', 'truck-1', 'critical', 'open', {day}, {day}, {day});
 INSERT INTO incident_signal VALUES (1, 1, 'joined');
 INSERT INTO credential (id, carrier, kind, secret, created) VALUES (1, 'north', 'token', '{secret}', {day});
 """
