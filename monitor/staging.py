@@ -181,6 +181,7 @@ def _departures(placed: Placed, state: npt.NDArray[np.void], bounds: I64) -> Dep
     yards = np.flatnonzero(permissions.yard[presence.place])
     in_yard[presence.fix[yards[presence.ended[yards] == NONE]]] = True
     ended = yards[(presence.ended[yards] != NONE) & permissions.timed[presence.place[yards]]]
+    ended = ended[placed.world.exists(presence.place[ended], presence.ended[ended])]  # else not the vehicle went, but the yard
     ended = ended[np.argsort(-permissions.rank[presence.place[ended]], kind="stable")]
     for pair in ended.tolist():
         code, when = int(presence.place[pair]), presence.ended[pair : pair + 1]

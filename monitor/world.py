@@ -217,9 +217,11 @@ class World:
         if self._owners and len(place):
             owner, mine = self._owner[place], np.array([self._owners.get(vehicle.carrier, -2) for vehicle in vehicles])[row]
             out &= (owner == -1) | (owner == mine)
-        if self._passing:
-            out &= (time >= self._valid_from[place]) & (time < self._valid_until[place])
-        return out
+        return out & self.exists(place, time) if self._passing else out
+
+    def exists(self, place: I32 | I64, time: I64) -> Bool:
+        """(M,) whether there is such a place at an instant."""
+        return np.asarray((time >= self._valid_from[place]) & (time < self._valid_until[place]), bool)
 
     def _places(self, identities: Sequence[str | None]) -> I32:
         return np.array([self.atlas.place_code.get(identity or "", -1) for identity in identities] + [-1], np.int32)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from monitor.settings import milliseconds
 from monitor.signals import Signal
 from tests.oracle_geometry import OraclePlace
-from tests.oracle_limits import overridden
+from tests.oracle_limits import exists, overridden
 from tests.oracle_track import NEAR_M, Used, Visit
 from tests.oracle_watch import Raise, Watched, place_of, run_starts
 
@@ -44,9 +44,9 @@ def zone_breaches(track: Watched) -> Iterator[Signal]:
 
 
 def closed(track: Watched, visit: Visit) -> bool:
-    """Whether its place was closed when a visit ended."""
+    """Whether its place was closed when a visit ended, and was a place still."""
     opens = track.hours[visit.place.id]
-    return opens is not None and visit.until is not None and not opens(visit.until)
+    return opens is not None and visit.until is not None and exists(visit.place, visit.until) and not opens(visit.until)
 
 
 def overlong(track: Watched, kind: str, visit: Visit, limits: Sequence[int | None], severity: str) -> Iterator[Signal]:

@@ -1,13 +1,152 @@
-"""Edges of the core's rules that other tests pass by: each of these was found because a changed line went unnoticed."""
+"""Edges of the core's rules that other tests pass by: each is here because a change to a line of the core went unnoticed."""
 
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from monitor.motion import MOTION, Movement, move
+from monitor.anchor import nowhere, set_out
+from monitor.departure import at_home, depart
+from monitor.motion import MOTION, NONE, Movement, move
 from monitor.order import order, unseen
+from monitor.reconcile import reconcile
 from monitor.settings import Motion, Order
-from tests.handmade import LAT, NORTH, Report, batch, every, told
+from monitor.silence import park, unheard
+from monitor.signals import Signal, StoredSignal
+from tests.handmade import EAST, LAT, LON, Report, batch, every
+
+RULES = Motion()
+
+
+def moved(time: npt.ArrayLike, lon: npt.ArrayLike, lat: npt.ArrayLike, speed: npt.ArrayLike, rules: Motion = RULES) -> Movement:
+    """The automaton over one vehicle's fixes, without a gap."""
+    instants = np.asarray(time, np.int64)
+    none = np.zeros(len(instants), bool)
+    where = (np.asarray(lon, np.float64), np.asarray(lat, np.float64))
+    return move(
+        np.zeros(1, MOTION), np.array([0, len(instants)]), instants, *where, np.asarray(speed, np.float32), none, none, rules
+    )
+
+
+# ── motion ──
+
+
+def test_a_centroid_is_finer_than_the_whole_centimetres_that_are_summed() -> None:
+    """Of 0, 0 and 11 cm it is at 3.7 cm, north as east."""
+    step = 1e-6
+    said = moved([0, 60_000, 120_000], [LON, LON, LON + step], [LAT, LAT, LAT + step], [0, 0, 0])
+    assert said.lat[0] - LAT == pytest.approx(step / 3, abs=2e-8)
+    assert said.lon[0] - LON == pytest.approx(step / 3, abs=2e-8)
+
+
+def test_a_cluster_that_grew_out_of_an_open_one_is_not_established_before_its_time() -> None:
+    """Three rolling fixes break the first; 20 s are too short for what they made to hold a fix 120 m on: that begins anew."""
+    rolling: list[Report] = [(f"10:05:{second}", 1000, 0, 2.0) for second in ("00", "10", "20")]
+    fixes, _ = batch([*every(60, "10:00", "10:04"), *rolling, *every(10, "10:05:30", "10:07", 1120)])
+    said = moved(fixes.time.view(np.int64), fixes.lon, fixes.lat, fixes.speed)
+    assert [(lon - LON) * EAST for lon in said.lon] == pytest.approx([0, 1120], abs=0.5)
+
+
+def test_an_unknown_speed_is_the_middle_of_the_thresholds() -> None:
+    """Also where they are not those by default: 3 m/s between 2 and 4 is too fast to be held."""
+    fixes, _ = batch([*every(60, "10:00", "10:04"), *every(60, "10:05", "10:07", 120, speed=math.nan)])
+    said = moved(fixes.time.view(np.int64), fixes.lon, fixes.lat, fixes.speed, Motion(low_mps=2.0, high_mps=4.0))
+    assert [(lon - LON) * EAST for lon in said.lon] == pytest.approx([0, 120], abs=0.5)
+
+
+def test_held_fixes_leave_the_centroid_where_it_was() -> None:
+    """To the last digit, however many they are."""
+    standing, drifting = every(60, "10:00", "10:04"), every(60, "10:05", "10:30", 120, 50)
+    alone, held = (batch(reports)[0] for reports in (standing, [*standing, *drifting]))
+    without, said = (moved(fixes.time.view(np.int64), fixes.lon, fixes.lat, fixes.speed) for fixes in (alone, held))
+    assert (said.lon.tolist(), said.lat.tolist()) == (without.lon.tolist(), without.lat.tolist())
+    assert said.until[0] - without.until[0] == 26 * 60_000
+
+
+# ── order ──
+
+
+MERIDIAN = [((10, here), (10, there)) for here, there in itertools.permutations(range(-40, 41, 20), 2)]
+PARALLEL = [((here, 60), (there, 60)) for here, there in itertools.permutations(range(-160, 161, 80), 2)]
+
+
+@pytest.mark.parametrize(("here", "there"), MERIDIAN + PARALLEL)
+def test_a_thousand_kilometres_in_a_minute_are_a_jump_wherever_it_begins(here: tuple[int, int], there: tuple[int, int]) -> None:
+    """Between (longitude, latitude): over the equator, the prime meridian and the antimeridian, and to multiples of what it was."""
+    lon, lat = np.array([here, there], np.float64).T
+    yes = np.ones(2, bool)
+    used = order(unseen(1), np.array([0, 2]), np.array([0, 60_000]), lon.copy(), lat.copy(), yes, yes, Order())
+    assert used.fix.tolist() == [0]
+
+
+# ── silence ──
+
+
+def test_of_parked_intervals_the_second_longest_is_learned_whenever_it_is() -> None:
+    """An hour after 1970 as today: only what lies between two fixes counts."""
+    time = np.array([10, 40, 50, 110, 130])
+    yes, none = np.ones(5, bool), np.zeros(5, bool)
+    for shift in (0, 1_772_438_400_000):
+        said = park(unheard(1), np.array([0, 5]), time + shift, np.arange(5), yes, none, np.full(5, 10 + shift), none)
+        assert said.learned.tolist() == [NONE, NONE, 10, 30, 30]
+        assert said.heard.tolist() == [0, 30, 40, 100, 120]
+
+
+def test_what_lies_between_two_stops_is_no_parked_interval() -> None:
+    """It stood at both fixes, but drove between them."""
+    yes, none = np.ones(4, bool), np.zeros(4, bool)
+    stop = np.array([0, 0, 500, 500])
+    said = park(unheard(1), np.array([0, 4]), np.array([100, 130, 900, 910]), np.arange(4), yes, none, stop, none)
+    assert said.heard.tolist() == [0, 30, 30, 40]
+    assert said.learned.tolist() == [NONE, NONE, NONE, 10]
+
+
+# ── anchor ──
+
+
+def test_a_lockdown_of_the_place_it_set_out_from_ends_at_its_end() -> None:
+    """The end itself is outside, also where the vehicle has left the place."""
+    n = 3
+    yes, no, nowhere_m = np.ones(n, bool), np.zeros(n, bool), np.zeros(n)
+    until = np.array([1000, NONE, NONE])
+    time = np.array([0, 999, 1000])
+    said = set_out(nowhere(1), np.array([0, n]), time, nowhere_m, nowhere_m, yes & (time == 0), np.full(n, NONE), no, no, until)
+    assert said.locked.tolist() == [True, True, False]
+
+
+# ── departure ──
+
+
+def test_a_departure_is_confirmed_by_the_next_fix_also_in_the_next_step() -> None:
+    """Of three vehicles the last two left, the second back in a yard at its next fix; nothing is confirmed twice."""
+    state, bounds, where = at_home(3), np.array([0, 1, 2, 3]), np.array([1.0, 2.0, 3.0])
+    left_none, no_place = np.full(3, NONE), np.full(3, -1, np.int32)
+    at_yard = np.array([True, False, False])
+    left = depart(state, bounds, where, -where, at_yard, np.array([-1, 7, 0], np.int32), np.array([NONE, 50, 60]))
+    assert left.place.tolist() == [-1, -1, -1]
+    then = depart(state, bounds, where + 10, where + 10, np.array([True, True, False]), no_place, left_none)
+    assert (then.place.tolist(), then.left.tolist()) == ([-1, -1, 0], [NONE, NONE, 60])
+    assert (then.lon[2], then.lat[2]) == (3.0, -3.0)
+    assert depart(state, bounds, where, where, ~at_yard, no_place, left_none).place.tolist() == [-1, -1, -1]
+
+
+# ── reconcile ──
+
+
+@pytest.mark.parametrize(("found", "nearest"), [(8, 7), (9, 10), (11, 10), (16, 17), (30, 17)])
+def test_of_signals_that_overlap_the_one_that_began_nearest_is_the_same(found: int, nearest: int) -> None:
+    """Nearest in time, before or after."""
+
+    def stop(since: int) -> Signal:
+        return Signal(
+            "unauthorized_stop", "north", "T-1", None, None, None, since, 100, 200, None, presumed=False, lon=-76.5, lat=44.2,
+            measure=1800, limit=1800, unit="s", severity="warning", raised=100, decided=100, closed=False,
+        )  # fmt: skip
+
+    stored = [StoredSignal(since, stop(since)) for since in (7, 10, 17)]
+    changes = reconcile(stored, [stop(found)], 300, "a late fix")
+    assert [change.id for change in changes] == [nearest, *(old.id for old in stored if old.id != nearest)]

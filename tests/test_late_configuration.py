@@ -121,6 +121,7 @@ def random_changes(rng: np.random.Generator, example: tracks.World, later: list[
                 place["properties"]["kind"] = str(rng.choice(["customer", "no_stop", "restricted", "rest_area"]))
             if rng.random() < 0.4:
                 place["properties"]["valid_from"] = str(np.datetime64(start, "ms")) + "Z"
+                place["properties"].pop("valid_until", None)  # it might lie before
             if rng.random() < 0.2:
                 place["properties"]["valid_until"] = str(np.datetime64(end + 1, "ms")) + "Z"
             changes.append(Change(now, feature=place))

@@ -56,7 +56,11 @@ def test_a_broken_detector_costs_only_itself(monkeypatch: pytest.MonkeyPatch) ->
     assert [signal.kind for signal in outcome.signals] == ["long_dwell", "zone_breach"]
     waiting = outcome.rows.episodes[outcome.rows.episodes["kind"] == 0]
     assert (len(waiting), waiting["at"].tolist()) == (1, [NONE])
-    assert [signal.kind for signal in step(rows, later, horizon, on).signals] == ["unauthorized_stop", "long_dwell", "zone_breach"]
+    assert [signal.kind for signal in step(rows, later, horizon, on).signals] == [
+        "unauthorized_stop",
+        "long_dwell",
+        "zone_breach",
+    ]
 
 
 def test_the_frontier_is_the_newest_fix_or_deadline_processed() -> None:

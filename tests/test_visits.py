@@ -228,4 +228,6 @@ def test_a_visit_that_has_ended_permits_nothing() -> None:
     """The fix that shows it is outside."""
     presence = Presence(np.array([0]), np.array([0], np.int32), np.array([0]), np.array([0]), np.array([False]))
     permissions = Permissions(Atlas(Geofences((square("a", "drop"),))), ())
-    assert permissions.standing_at(presence, np.array([at("10:00")]), np.array([-1], np.int32), np.zeros(1, bool)).may.tolist() == [False]
+    assert permissions.standing_at(
+        presence, np.array([at("10:00")]), np.array([-1], np.int32), np.zeros(1, bool)
+    ).may.tolist() == [False]
