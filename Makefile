@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format clean
+.PHONY: demo test check format mutants clean
 
 demo: .venv/installed
 	@$(BIN)/monitor demo
@@ -21,6 +21,14 @@ check: .venv/installed-dev
 format: .venv/installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# Mutation testing (docs/mutation.md), hours of it; cosmic-ray has an environment of its own, as the tests do not need it.
+mutants: .venv/installed-dev build/cosmic-ray/bin/cosmic-ray
+	@$(BIN)/python -m benchmarks.mutation --cosmic-ray build/cosmic-ray/bin/cosmic-ray
+
+build/cosmic-ray/bin/cosmic-ray:
+	@$(PYTHON) -m venv build/cosmic-ray
+	@build/cosmic-ray/bin/pip install --quiet --disable-pip-version-check cosmic-ray==8.7.0
 
 # A virtual environment with exactly what the lock file says; the package itself is linked to this folder.
 .venv/bin/pip:

@@ -22,9 +22,8 @@ from typing import Any, NamedTuple
 import shapely
 
 from monitor.permits import Authorization, Lockdown, Permits
-from monitor.places import Geofences, Place, Route, _Reader
-from monitor.settings import Limits, Settings, format_duration, read_limits
-from monitor.settings.reader import _Reader as SettingsReader
+from monitor.places import Geofences, Place, Route, read_feature
+from monitor.settings import Limits, Settings, format_duration, read_limits, read_settings
 from monitor.trips import Trip, Trips
 from monitor.world import World
 
@@ -211,9 +210,7 @@ def _thing(kind: str, name: str, body: str) -> Any:
         if "limits" in values:
             values["limits"], _ = read_limits(values["limits"], "")
         return made(**values)
-    reader = _Reader("UTC")  # hours have their own time zone in a body
-    reader.feature(said, name)
-    return reader.places[0] if kind == PLACE else reader.routes[0]
+    return read_feature(said, name, "UTC")  # hours have their own time zone in a body
 
 
 def _feature(thing: Place | Route) -> dict[str, Any]:
@@ -270,7 +267,7 @@ def _cut(thing: Any, row: Row) -> Any:
 
 def _under(settings: Settings, body: Mapping[str, Any]) -> Settings:
     """The settings with the limits of a row. What this release does not know any more is left out."""
-    said = SettingsReader("").section(Settings, body, "")
+    said = read_settings(body)
     return replace(settings, **{name: getattr(said, name) for name in SECTIONS})
 
 

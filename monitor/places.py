@@ -125,6 +125,22 @@ def load_geofences(folder: Path, timezone: str) -> Geofences:
     return Geofences(tuple(reader.places), tuple(reader.routes), digest.hexdigest()[:16], tuple(reader.warnings))
 
 
+def read_feature(feature: Any, where: str, timezone: str) -> Place | Route:
+    """Read one confirmed feature; `where` names it in faults, `timezone` is that of `hours` where it names none.
+
+    Raises
+    ------
+    ConfigurationError
+        With one line for each fault.
+    """
+    reader = _Reader(timezone)
+    reader.feature(feature, where)
+    if reader.faults:
+        raise ConfigurationError(reader.faults)
+    found: list[Place | Route] = [*reader.places, *reader.routes]
+    return found[0]
+
+
 def circle(lon: float, lat: float, radius_m: float) -> Polygon:
     """A polygon of 64 sides around a point, whose area is that of the circle."""
     sides = 4 * CIRCLE_QUARTER

@@ -13,10 +13,11 @@ from monitor.anchor import nowhere, set_out
 from monitor.departure import at_home, depart
 from monitor.motion import MOTION, NONE, Movement, move
 from monitor.order import order, unseen
+from monitor.progress import BACK, FORWARD, UNKNOWN, Progress, progress, unstarted
 from monitor.reconcile import reconcile
 from monitor.settings import Motion, Order
-from monitor.silence import park, unheard
 from monitor.signals import Signal, StoredSignal
+from monitor.silence import park, unheard
 from tests.handmade import EAST, LAT, LON, Report, batch, every
 
 RULES = Motion()
@@ -134,6 +135,43 @@ def test_a_departure_is_confirmed_by_the_next_fix_also_in_the_next_step() -> Non
     assert depart(state, bounds, where, where, ~at_yard, no_place, left_none).place.tolist() == [-1, -1, -1]
 
 
+# ── progress ──
+
+
+def along(route: list[int], metres: list[float], other_trip: list[bool] | None = None) -> Progress:
+    """One vehicle's way, a fix a second from 1 s on; going back at 500 m, over at 200 m."""
+    n = len(route)
+    where, limits, other = np.arange(n) / 100, (np.full(n, 500.0), np.full(n, 200.0)), np.array(other_trip or [False] * n)
+    time = 1000 * np.arange(1, n + 1)
+    return progress(unstarted(1), np.array([0, n]), time, where, -where, other, np.array(route), np.array(metres), *limits)
+
+
+@pytest.mark.parametrize("route", [0, 1])
+def test_the_first_fix_on_a_route_is_the_furthest_also_at_its_very_beginning(route: int) -> None:
+    """Whichever of the routes it is."""
+    said = along([route, route], [0.0, 0.0])
+    assert (said.says.tolist(), said.since.tolist()) == ([FORWARD, FORWARD], [1000, 1000])
+
+
+@pytest.mark.parametrize("route", [0, 1])
+def test_off_every_route_and_back_the_way_is_measured_anew(route: int) -> None:
+    """What it had come before is forgotten."""
+    said = along([route, -1, route, route], [5000.0, math.nan, 1000.0, 400.0])
+    assert (said.says.tolist(), said.back_m.tolist()) == ([FORWARD, FORWARD, FORWARD, BACK], [0, 0, 0, 600])
+    assert (said.since[3], said.lon[3], said.lat[3]) == (3000, 0.02, -0.02)
+
+
+@pytest.mark.parametrize("route", [0, 1])
+def test_on_another_trip_the_way_is_measured_anew(route: int) -> None:
+    """Though its route has the same number; where progress is unknown too."""
+    said = along([route, route], [5000.0, 1000.0], [False, True])
+    assert (said.says.tolist(), said.back_m.tolist()) == ([FORWARD, FORWARD], [0, 0])
+    said = along([route] * 4, [5000.0, 4000.0, math.nan, 3000.0], [False, False, True, False])
+    assert said.says.tolist() == [FORWARD, BACK, FORWARD, FORWARD]
+    said = along([route] * 4, [5000.0, 4000.0, math.nan, 3000.0])
+    assert said.says.tolist() == [FORWARD, BACK, UNKNOWN, BACK]
+
+
 # ── reconcile ──
 
 
@@ -143,7 +181,7 @@ def test_of_signals_that_overlap_the_one_that_began_nearest_is_the_same(found: i
 
     def stop(since: int) -> Signal:
         return Signal(
-            "unauthorized_stop", "north", "T-1", None, None, None, since, 100, 200, None, presumed=False, lon=-76.5, lat=44.2,
+            "unauthorized_stop", "north", "T-1", None, None, None, since, 100, 200, presumed=False, lon=-76.5, lat=44.2,
             measure=1800, limit=1800, unit="s", severity="warning", raised=100, decided=100, closed=False,
         )  # fmt: skip
 

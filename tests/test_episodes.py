@@ -67,7 +67,8 @@ def watch(seen: Sequence[Seen], least_count: int = 1, moving: bool = False, row:
         limit=np.array([ms(s.limit) for s in seen], np.int64), end=np.array([ms(s.end) for s in seen], np.int64),
         measure=np.array([s.measure for s in seen], np.float64), bound=np.array([s.limit for s in seen], np.float64),
         place=where.astype(np.int32), route=where.astype(np.int32), trip=where.astype(np.int32), severity=where.astype(np.int8),
-        lon=where, lat=where, least=np.full(n, least_count, np.int64), final=np.full(n, np.nan), final_severity=np.full(n, -1, np.int8), follows=moving, centred=moving,
+        lon=where, lat=where, least=np.full(n, least_count, np.int64), final=np.full(n, np.nan),
+        final_severity=np.full(n, -1, np.int8), follows=moving, centred=moving,
     )  # fmt: skip
 
 

@@ -25,9 +25,9 @@ from monitor.motion import NONE
 from monitor.pipeline import fresh, step, stops_of
 from monitor.places import load_geofences
 from monitor.replay import cuts
+from monitor.separation import all_separations
 from monitor.signals import Signal, log_lines
 from monitor.stops import Stop
-from monitor.separation import all_separations
 from monitor.store.store import Store
 from monitor.trips import Trips
 from monitor.world import World

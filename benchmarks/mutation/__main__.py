@@ -1,10 +1,11 @@
 """Mutate modules of the core, a random sample of all mutants each, and say which the tests kill.
 
-    python -m benchmarks.mutation [--sample 40] [--seed 1] [--into build/mutants] [--cosmic-ray PATH] [module ...]
+    python -m benchmarks.mutation [--sample 40] [--seed 1] [--survivors] [--into build/mutants] [--cosmic-ray PATH] [module ...]
 
-Works on a copy of the repository, as it is on the disk, under `--into`; cosmic-ray's session of each module stays there (what is done
-is not done again), and `survivors.txt` with what was changed in each mutant that no test noticed. The kernels run as plain Python
-(`NUMBA_DISABLE_JIT=1`), against the tests of their module, then against the oracle on twenty small worlds.
+`make mutants` installs cosmic-ray beside and runs this. It works on a copy of the repository, as it is on the disk, under `--into`.
+There cosmic-ray's session of each module stays (what is done is not done again, but for `--survivors`), and `survivors.txt` with what
+was changed in each mutant that no test noticed. The kernels run as plain Python (`NUMBA_DISABLE_JIT=1`), against the tests of their
+module, then against the oracle on twenty small worlds.
 """
 
 from __future__ import annotations
@@ -54,21 +55,26 @@ def main() -> None:
     asked.add_argument("modules", nargs="*", metavar="module", help=f"which ones (all, if none are named): {', '.join(NEAREST)}")
     asked.add_argument("--sample", type=int, default=40, help="mutants a module (40)")
     asked.add_argument("--seed", type=int, default=1, help="of the sample (1)")
+    asked.add_argument("--survivors", action="store_true", help="run again those that survived, after tests were added")
     asked.add_argument("--into", type=Path, default=Path("build/mutants"), help="folder for the copy and the sessions")
     asked.add_argument("--cosmic-ray", default="cosmic-ray", help="the program")
     told = asked.parse_args()
     if unknown := set(told.modules) - set(NEAREST):
         asked.error(f"no such module: {', '.join(sorted(unknown))}; there are {', '.join(NEAREST)}")
-    into: Path = told.into.resolve()
+    program = shutil.which(told.cosmic_ray)
+    if program is None:
+        asked.error(f"--cosmic-ray = {told.cosmic_ray!r}: no such program; `pip install cosmic-ray` somewhere, and say where")
+    program, into = str(Path(program).absolute()), told.into.resolve()
     tree = copied(into / "tree")
     rows, survivors = [], []
     for name in told.modules or NEAREST:
         config, session = configured(into, tree, name), into / f"{name.replace('/', '-')}.sqlite"
         if not session.exists():
-            subprocess.run([told.cosmic_ray, "init", config, session], cwd=tree, check=True)
+            subprocess.run([program, "init", config, session], cwd=tree, check=True)
             drawn(session, tree / source(name), random.Random(f"{told.seed} {name}"), told.sample)
-        forgotten(session)
-        subprocess.run([told.cosmic_ray, "exec", config, session], cwd=tree, check=True)
+        forgotten(session, survivors=told.survivors)
+        subprocess.run([program, "baseline", config], cwd=tree, check=True)  # what fails without a mutant kills none
+        subprocess.run([program, "exec", config, session], cwd=tree, check=True)
         killed, survived = outcome(session)
         survivors += [f"{name}\n{diff}" for diff in survived]
         rows.append((name, killed, killed + len(survived)))
@@ -102,20 +108,8 @@ def copied(tree: Path) -> Path:
 def configured(into: Path, tree: Path, name: str) -> Path:
     """Write cosmic-ray's configuration of one module."""
     tests = [path for path in (NEAREST[name], *EVERY) if (tree / path.partition("::")[0]).exists()]
-    pytest = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-x",
-        "-q",
-        "-n",
-        "0",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "benchmarks.mutation.bounded",
-    ]
-    command = ["env", "NUMBA_DISABLE_JIT=1", "MONITOR_TESTS=quick", *pytest, f"--timeout={TEST_SECONDS}", *tests]
+    options = f"-x -q -n 0 -p no:cacheprovider -p benchmarks.mutation.bounded --timeout={TEST_SECONDS}"
+    command = ["env", "NUMBA_DISABLE_JIT=1", "MONITOR_TESTS=quick", sys.executable, "-m", "pytest", *options.split(), *tests]
     lines = (
         "[cosmic-ray]",
         f'module-path = "{source(name).as_posix()}"',
@@ -159,13 +153,12 @@ def hint(hints: list[ast.expr], row: int, column: int) -> bool:
     )  # fmt: skip
 
 
-def forgotten(session: Path) -> None:
-    """Forget what could not be run, or was interrupted, so that it is run again."""
+def forgotten(session: Path, *, survivors: bool) -> None:
+    """Forget what could not be run, or was interrupted, so that it is run again; and what survived, if asked to."""
+    ended = "test_outcome = 'KILLED' AND (output LIKE '%failed%' OR output LIKE '%error%' OR output = 'timeout')"
+    kept = ended if survivors else f"{ended} OR test_outcome = 'SURVIVED'"
     with closing(sqlite3.connect(session)) as database:
-        ended = "output LIKE '%failed%' OR output LIKE '%error%' OR output = 'timeout'"
-        database.execute(
-            f"DELETE FROM work_results WHERE test_outcome != 'SURVIVED' AND NOT (test_outcome = 'KILLED' AND ({ended}))"
-        )
+        database.execute(f"DELETE FROM work_results WHERE NOT ({kept})")
         database.commit()
 
 

@@ -9,7 +9,7 @@ key, the value and what is allowed. Limits are inherited trip > load class > car
 from __future__ import annotations
 
 from monitor.settings.durations import format_duration, milliseconds, parse_duration
-from monitor.settings.reader import Setting, effective, load_settings, read_limits
+from monitor.settings.reader import Setting, effective, load_settings, read_limits, read_settings
 from monitor.settings.sections import (
     LOADS,
     NOTHING_SAID,
@@ -53,4 +53,5 @@ __all__ = [
     "milliseconds",
     "parse_duration",
     "read_limits",
+    "read_settings",
 ]

@@ -55,6 +55,11 @@ def load_settings(file: Path | None, assignments: Sequence[str] = ()) -> Setting
     return cast(Settings, settings)
 
 
+def read_settings(table: Mapping[str, Any]) -> Settings:
+    """Read settings that were checked when they were written; what is not known any more is left out."""
+    return cast(Settings, _Reader("").section(Settings, table, ""))
+
+
 def read_limits(said: Any, where: str) -> tuple[Limits, list[str]]:
     """Read the `limits` of one trip or place: a mapping of keys below `detectors` ("unauthorized_stop.limit"); with its faults."""
     reader, table = _Reader(where), dict[str, dict[str, Any]]()
