@@ -114,17 +114,22 @@ class Engine:
         A vehicle that has not come as far as the change is left as it is. Of those that are concerned among others, some from before
         the checkpoints: these wait.
         """
-        moved, pairs = self._moved(world), self.pairs.under(world)
-        with self.store.begin() as t:
-            saved = save(t)
-            since = self._concerned_by(t, effects, now, reason)
-            rows = _some(moved, list(since)) if moved else self.memory.rows(since)
-            first = {row: since[code] for row, code in enumerate(rows.code.tolist())}
-            until = self.memory.horizon(rows.code, now, *self._settle)
-            look = pairs.look(t, self.fleet, empty(), now, effects, reason)
-            rewind = self._rewound(t, rows, empty(), first, world)
-            outcome, changes = self._judged(t, rewind, until, now, world, reason, look.changes)
-        self.world, self.pairs = world, pairs
+        moved, pairs, before = self._moved(world), self.pairs.under(world), self.world
+        self.world = world  # what follows is told of under it already
+        try:
+            with self.store.begin() as t:
+                saved = save(t)
+                since = self._concerned_by(t, effects, now, reason)
+                rows = _some(moved, list(since)) if moved else self.memory.rows(since)
+                first = {row: since[code] for row, code in enumerate(rows.code.tolist())}
+                until = self.memory.horizon(rows.code, now, *self._settle)
+                look = pairs.look(t, self.fleet, empty(), now, effects, reason)
+                rewind = self._rewound(t, rows, empty(), first, world)
+                outcome, changes = self._judged(t, rewind, until, now, world, reason, look.changes)
+        except BaseException:
+            self.world = before
+            raise
+        self.pairs = pairs
         self.pairs.put(look)
         if moved:
             self.memory.put(moved)
@@ -165,12 +170,12 @@ class Engine:
         return Taken(0, changes, faults)
 
     def resume(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> None:
-        """Fill Memory: of every vehicle the newest checkpoint, and the stored fixes since.
+        """Fill Memory: of every vehicle the newest checkpoint, and the stored fixes and fired deadlines since.
 
         What these say is stored already: the log is a function of the fixes, so that nothing is raised or told again.
         """
         with self.store.read() as t:
-            vehicles, newest = t.vehicles(), t.newest_checkpoints()
+            vehicles, newest, fired = t.vehicles(), t.newest_checkpoints(), t.fired()
             for begin in range(0, len(vehicles), 256):
                 some = vehicles[begin : begin + 256]
                 codes = np.array([self.fleet.code(vehicle) for vehicle in some], np.int32)
@@ -179,7 +184,8 @@ class Engine:
                 rows = restore([some[i] for i in order], codes[order], [bodies[i] for i in order], self.world)
                 after = rows.state["order"]["frontier"]
                 work = [t.fixes_of(self.fleet, int(c), _after(int(after[i]))) for i, c in enumerate(rows.code)]
-                outcome = step(rows, concatenate(work), np.full(len(some), NONE), self.world)
+                until = np.array([fired.get(vehicle, NONE) for vehicle in rows.vehicles], np.int64)
+                outcome = step(rows, concatenate(work), until, self.world)
                 self.memory.put(outcome.rows)
                 self._remember(rows)
                 progress(begin + len(some), len(vehicles))
@@ -292,7 +298,8 @@ class Engine:
     ) -> list[Change]:
         """Store what leads from the signals stored of these vehicles, since their frontiers, to those found; and what follows."""
         stored = [old for old in t.signals_from(frontiers) if old.signal.kind in JUDGED and old.signal.kind not in faults]
-        changes = t.apply_changes([*reconcile(stored, found, now, reason), *others], now)
+        told = [signal for signal in found if signal.kind not in faults]
+        changes = t.apply_changes([*reconcile(stored, told, now, reason), *others], now)
         self.handle(t, changes, now)
         return changes
 

@@ -164,7 +164,7 @@ def restore(vehicles: Sequence[VehicleId], code: I32, bodies: Sequence[bytes | N
         visits.append(here[here["place"] >= 0])
         carried.append(open_[~watched | (open_["subject"] >= 0)])
     all_carried = np.concatenate(carried)
-    order = np.argsort(all_carried["kind"], kind="stable")
+    order = np.lexsort((all_carried["subject"], all_carried["row"], all_carried["kind"]))
     return Rows(rows.vehicles, code, rows.state, np.concatenate(visits), all_carried[order])
 
 

@@ -190,6 +190,11 @@ class _Reader:
         if not isinstance(properties, dict) or feature.get("type") != "Feature":
             self.faults.append(f"{where}: allowed is a GeoJSON Feature with properties")
             return
+        try:
+            json.dumps(properties, allow_nan=False, ensure_ascii=False).encode()
+        except (ValueError, TypeError):  # of which a UnicodeEncodeError is one
+            self.faults.append(f"{where}: properties: allowed are JSON values of text and of finite numbers")
+            return
         before, identity = len(self.faults), properties.get("id", feature.get("id"))
         if isinstance(identity, int) and not isinstance(identity, bool):
             identity = str(identity)

@@ -67,10 +67,19 @@ def text_in(record: Mapping[str, Any], name: str, where: str, faults: list[str])
         return None
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not is_text(value):
         faults.append(f"{where}: {name} = {value!r}: allowed is a text")
         return None
     return value.strip() or None
+
+
+def is_text(value: str) -> bool:
+    """Whether UTF-8 can carry it; half a surrogate pair, from a hostile client or a shell, it cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def instant_in(text: str | None, where: str, faults: list[str]) -> int | None:

@@ -70,8 +70,8 @@ class World:
         )
         self.routed = np.array([bool(codes) for codes in routes_of] + [False], bool)
         self.high_value = np.array([trip.load == "high_value" for trip in trips.all] + [False], bool)
-        self.origin: I32 = self._places([trip.origin for trip in trips.all])
-        self.destination: I32 = self._places([trip.destination for trip in trips.all])
+        self.origin: I32 = self._places([(trip.origin, trip.starts_at) for trip in trips.all])
+        self.destination: I32 = self._places([(trip.destination, trip.starts_at) for trip in trips.all])
         self._profiles: dict[tuple[int, str, str, int, int], int] = {}
         self.profiles: list[Detectors] = []
         self._columns: dict[str, AnyLimits] = {}
@@ -223,8 +223,14 @@ class World:
         """(M,) whether there is such a place at an instant."""
         return np.asarray((time >= self._valid_from[place]) & (time < self._valid_until[place]), bool)
 
-    def _places(self, identities: Sequence[str | None]) -> I32:
-        return np.array([self.atlas.place_code.get(identity or "", -1) for identity in identities] + [-1], np.int32)
+    def _places(self, named: Sequence[tuple[str | None, int]]) -> I32:
+        """(T + 1,) the places that trips name at their start (ms): as drawn then, else as drawn last; -1 for none."""
+        return np.array([self._drawn(identity or "", at) for identity, at in named] + [-1], np.int32)
+
+    def _drawn(self, identity: str, at: int) -> int:
+        codes = self.atlas.codes_of.get(identity, [-1])
+        then = [code for code in codes if code >= 0 and self._valid_from[code] <= at < self._valid_until[code]]
+        return (then or codes)[-1]
 
     def _corridor_m(self, trip: Trip, route: Route) -> float:
         """Half-width for a trip on a route: what the trip says, else its load class, its carrier, the route, else all."""

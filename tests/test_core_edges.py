@@ -1,9 +1,11 @@
-"""Edges of the core's rules that other tests pass by: each is here because a change to a line of the core went unnoticed."""
+"""Edges of the core that other tests pass by: each is here because a changed line went unnoticed, or one was never run."""
 
 from __future__ import annotations
 
 import itertools
 import math
+from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,14 +13,22 @@ import pytest
 
 from monitor.anchor import nowhere, set_out
 from monitor.departure import at_home, depart
+from monitor.errors import ConfigurationError
+from monitor.fixes import Alarm
 from monitor.motion import MOTION, NONE, Movement, move
 from monitor.order import order, unseen
-from monitor.progress import BACK, FORWARD, UNKNOWN, Progress, progress, unstarted
+from monitor.permits import Authorization, Lockdown, Permits
+from monitor.places import Geofences
+from monitor.progress import BACK, FORWARD, SAME_SPOT_M, UNKNOWN, Progress, progress, unstarted
 from monitor.reconcile import reconcile
 from monitor.settings import Motion, Order
 from monitor.signals import Signal, StoredSignal
 from monitor.silence import park, unheard
-from tests.handmade import EAST, LAT, LON, Report, batch, every
+from monitor.trips import Trips, load_trips
+from monitor.world import checked_world, operating_hours
+from tests.build import heard, line, settings, square, watch
+from tests.handmade import EAST, LAT, LON, NAN, Report, at, batch, degrees, every, trip
+from tests.oracle_reports import Said
 
 RULES = Motion()
 
@@ -66,6 +76,15 @@ def test_held_fixes_leave_the_centroid_where_it_was() -> None:
     without, said = (moved(fixes.time.view(np.int64), fixes.lon, fixes.lat, fixes.speed) for fixes in (alone, held))
     assert (said.lon.tolist(), said.lat.tolist()) == (without.lon.tolist(), without.lat.tolist())
     assert said.until[0] - without.until[0] == 26 * 60_000
+
+
+@pytest.mark.parametrize(("radius_m", "frozen"), [(75.9, True), (75.1, False)])
+def test_a_speed_is_contradicted_within_a_radius_of_parts_of_a_metre(radius_m: float, frozen: bool) -> None:
+    """75.5 m from where 180 m were due."""
+    fixes, _ = batch([*every(20, "10:00", "10:01:40", speed=1.5), ("10:02", 75.5, 0, 1.5), ("10:02:20", 0, 0, 1.5)])
+    rules = Motion(radius_m=radius_m, shortest_stop=timedelta(seconds=1))
+    said = moved(fixes.time.view(np.int64), fixes.lon, fixes.lat, fixes.speed, rules)
+    assert bool(said.stands[-1]) is frozen
 
 
 # ── order ──
@@ -172,6 +191,18 @@ def test_on_another_trip_the_way_is_measured_anew(route: int) -> None:
     assert said.says.tolist() == [FORWARD, BACK, UNKNOWN, BACK]
 
 
+def test_a_vehicle_goes_back_and_has_come_forward_again_at_the_limits_themselves() -> None:
+    """500 m from the furthest, 200 m from the lowest."""
+    assert along([0] * 3, [5000.0, 4501.0, 4500.0]).says.tolist() == [FORWARD, FORWARD, BACK]
+    assert along([0] * 4, [5000.0, 4000.0, 3000.0, 3200.0]).says.tolist() == [FORWARD, BACK, BACK, FORWARD]
+    assert along([0] * 4, [5000.0, 4000.0, 3000.0, 3199.0]).says.tolist() == [FORWARD, BACK, BACK, BACK]
+
+
+def test_a_tenth_of_a_metre_further_is_the_same_spot() -> None:
+    """More is not."""
+    assert along([0] * 3, [0.0, SAME_SPOT_M, 2 * SAME_SPOT_M]).since.tolist() == [1000, 1000, 3000]
+
+
 # ── reconcile ──
 
 
@@ -188,3 +219,87 @@ def test_of_signals_that_overlap_the_one_that_began_nearest_is_the_same(found: i
     stored = [StoredSignal(since, stop(since)) for since in (7, 10, 17)]
     changes = reconcile(stored, [stop(found)], 300, "a late fix")
     assert [change.id for change in changes] == [nearest, *(old.id for old in stored if old.id != nearest)]
+
+
+# ── detectors ──
+
+
+def test_a_signal_tells_its_limit_with_its_fraction() -> None:
+    """Of a second, and of a minute."""
+    said = [
+        f"detectors.{name}=100s500ms"
+        for name in (
+            "unauthorized_stop.limit",
+            "long_dwell.customer",
+            "zone_breach.limit",
+            "door_open.limit",
+            "signal_lost.limit",
+        )
+    ]
+    reports = [Said(row[0], door=1) for row in every(30, "10:00", "10:20")]
+    for kind in ("customer", "restricted"):
+        log = heard(
+            reports, until=at("12:00"), places=[square(kind, kind)], said=[*said, "detectors.signal_lost.parked_interval=30s"]
+        )
+        other = {"customer": ["long_dwell"], "restricted": ["door_open", "unauthorized_stop", "zone_breach"]}[kind]
+        limits = sorted((signal.kind, signal.limit) for signal in log.signals)
+        assert limits == sorted([*((name, 100.5) for name in other), ("signal_lost", 100.5 / 60)])
+
+
+def test_an_alarm_without_a_position_lies_where_the_last_step_left_the_vehicle() -> None:
+    """Whether or not both come in one step."""
+    reports = [Said("10:00", 500, 0, 10), Said("10:01", NAN, NAN, NAN, alarms=Alarm.PANIC)]
+    for cuts in ([], [at("10:00")]):
+        [found] = heard(reports, cuts=cuts).of("device_alarm")
+        assert (found.lon, found.lat) == pytest.approx(degrees(500, 0))
+
+
+@pytest.mark.parametrize("cuts", [[], [at("10:00")], [at("10:01")], [at("10:00"), at("10:01")]])
+def test_an_alarm_ends_in_a_step_that_has_none(cuts: list[int]) -> None:
+    """Begun in one step, over in the next."""
+    reports = [Said("10:00"), Said("10:01", alarms=Alarm.PANIC), Said("10:02")]
+    [found] = heard(reports, cuts=cuts).of("device_alarm")
+    assert (found.since, found.until) == (at("10:01"), at("10:02"))
+
+
+def test_the_edge_of_a_corridor_is_in_it() -> None:
+    """A corridor exactly as wide as the fixes are far."""
+    reports = every(30, "10:00", "10:10", 0, 900, 10)
+
+    def deviations(corridor_m: float) -> list[Signal]:
+        return watch(reports, routes=[line("road", corridor=corridor_m)], trips=[trip(routes=("road",))]).of("route_deviation")
+
+    [found] = deviations(500.0)
+    assert found.measure == pytest.approx(900, abs=2)
+    assert deviations(found.measure) == []
+    assert deviations(math.nextafter(found.measure, 0.0)) != []
+
+
+# ── what the core is told ──
+
+
+def test_the_limits_of_a_trip_in_a_csv_are_pairs_between_semicolons(tmp_path: Path) -> None:
+    """Numbers and durations, as in an object of JSON."""
+    file = tmp_path / "trips.csv"
+    row = "T-1,truck-1,2026-03-02T10:00:00Z,2026-03-02T12:00:00Z,"
+    file.write_text(f"id,vehicle,starts_at,ends_at,limits\n{row}unauthorized_stop.limit=10m; route_deviation.min_fixes = 4\n")
+    [trip] = load_trips(file).all
+    assert trip.limits == {"unauthorized_stop": {"limit": timedelta(minutes=10)}, "route_deviation": {"min_fixes": 4}}
+    file.write_text(f"id,vehicle,starts_at,ends_at,limits\n{row}unauthorized_stop.limit=soon\n")
+    with pytest.raises(ConfigurationError, match="soon"):
+        load_trips(file)
+
+
+def test_a_permit_names_only_places_there_are() -> None:
+    """Each fault by the permit's id."""
+    authorization = Authorization("A-1", "north", "T-1", 0, 1, why="works", by="dispatch", place="nowhere")
+    lockdown = Lockdown("L-1", 0, 1, why="theft", by="dispatch", place="elsewhere")
+    with pytest.raises(ConfigurationError) as told:
+        checked_world(settings(), Geofences((), (), "v"), Trips(), "trips.csv", Permits((authorization,), (lockdown,)))
+    assert [fault.split(": ")[0] for fault in told.value.faults] == ["authorization A-1", "lockdown L-1"]
+
+
+def test_hours_that_cannot_be_read_are_a_fault_of_their_setting() -> None:
+    """With the key and the value."""
+    with pytest.raises(ConfigurationError, match=r"detectors\.after_hours_movement\.hours = 'always'"):
+        operating_hours("always", "UTC")

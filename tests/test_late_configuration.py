@@ -84,8 +84,7 @@ class Files:
 
 def random_changes(rng: np.random.Generator, example: tracks.World, later: list[Trip], first: int, last: int) -> list[Change]:
     """A dozen changes between two instants, most of them about what has been."""
-    fixed = {name for trip in example.trips for name in (trip.origin, trip.destination)}
-    places = [f for f in example.features if f["properties"]["kind"] != "route" and f["properties"]["id"] not in fixed]
+    places = [f for f in example.features if f["properties"]["kind"] != "route"]
     trips = {trip.id: trip for trip in example.trips}
     changes = [Change(when(rng, first, last), (planned(trip, "dispatch", "ana", 0),)) for trip in later]
     for number in range(int(rng.integers(2, 12))):

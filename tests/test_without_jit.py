@@ -15,20 +15,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CORE = (
-    "geodesy",
-    "atlas",
-    "order",
-    "motion",
-    "progress",
-    "episodes",
-    "visits",
-    "hours",
-    "trips",
-    "separation",
-    "pipeline",
-    "memory",
-    "reconcile",
-)
+    "geodesy", "atlas", "order", "motion", "progress", "episodes", "visits", "hours", "trips", "separation", "pipeline", "memory",
+    "reconcile", "core_edges",
+)  # fmt: skip
 AGREEMENT = "tests/contract/test_detectors.py::test_it_says_what_the_definitions_say"
 
 

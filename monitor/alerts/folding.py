@@ -143,7 +143,8 @@ class Folding:
 
     def moved(self, before: Incident | None, incident: Incident, said: list[Event]) -> tuple[Incident, list[Event]]:
         """The transitions of state: reopened by what is new or graver, closed by itself where it is a mere note."""
-        graver = before is not None and SEVERITIES.index(incident.severity) > SEVERITIES.index(before.severity)
+        parted = any(event.what is What.PARTED for event in said)  # what became graver has an incident of its own
+        graver = not parted and before is not None and SEVERITIES.index(incident.severity) > SEVERITIES.index(before.severity)
         joined = any(event.what is What.JOINED for event in said)
         events: list[Event] = []
         if incident.state is State.RESOLVED and (joined or graver):

@@ -19,7 +19,7 @@ from monitor.clock import Clock, clock_beside
 from monitor.commands.speaking import progress_bar, show
 from monitor.configuration import Configuration, load_configuration
 from monitor.engine import Engine
-from monitor.errors import ConfigurationError, InputError, StoreError
+from monitor.errors import ConfigurationError, InputError, ServiceError, StoreError
 from monitor.fixes import Fleet, VehicleId
 from monitor.history import planned
 from monitor.permits import SPOT_M, Authorization, Lockdown
@@ -100,9 +100,13 @@ def judge_anew(options: argparse.Namespace) -> None:
             running = pid_beside(store.file)
             if running is None:
                 raise
-            os.kill(running, signal.SIGUSR1)
+            try:
+                os.kill(running, signal.SIGUSR1)
+            except OSError as error:
+                raise ServiceError(f"process {running}, which holds the database, cannot be asked: {error.strerror}") from None
             show(f"the monitor that runs (process {running}) was asked to judge anew the vehicles that wait")
             return
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # somebody else may ask, and it is being done
         with lock:
             history = Register(store, configuration.settings, configuration.said(), clock())
             desk = configuration.desk()

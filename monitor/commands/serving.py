@@ -46,6 +46,7 @@ def demo(options: argparse.Namespace) -> None:
     configuration = folder.configuration(options.config, options.port, options.set)
     geofences = Path(configuration.settings.geofences)
     app = App(configuration, folder.clock, _screen(options), typed_command())
+    signal.signal(signal.SIGUSR1, lambda *_: app.adjudicate())
     folder.token(app.store)
     fleets = []
 

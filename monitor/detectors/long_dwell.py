@@ -25,11 +25,12 @@ def watch(scene: Scene) -> Watch:
     A fix that may be the first outside says nothing: the next one shows whether the visit ended there.
     """
     presence, limits = scene.presence, scene.world.place_limits()
-    chosen = np.flatnonzero(np.any(np.isfinite(limits), axis=0)[presence.place])
+    limited = np.any(np.isfinite(limits), axis=0)[presence.place]
+    chosen = np.flatnonzero(limited | scene.open[scene.row[presence.fix]])  # what is open must be told of its end
     chosen = chosen[np.lexsort((presence.fix[chosen], presence.place[chosen], scene.row[presence.fix[chosen]]))]
     fix, place, ended = presence.fix[chosen], presence.place[chosen], presence.ended[chosen]
     limit = limits[scene.profile[fix], place]
-    here, limited = np.where(presence.leaving[chosen], KEEPS, SHOWS), np.isfinite(limit)
+    here, limited = np.where(presence.leaving[chosen], KEEPS, SHOWS), limited[chosen] & np.isfinite(limit)
     return observed(
         scene,
         fix,

@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Row, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -22,6 +22,9 @@ from monitor.store.codec import SIGNAL_FIELDS, signal_from_row
 from monitor.store.schema import escalation_run, incident, incident_signal, journal, signal, vehicle
 from monitor.store.transaction import Transaction
 
+P = TypeVar("P")
+AT_ONCE = 5000
+"""Parameters in one question: a database takes some tens of thousands."""
 KEPT = tuple(
     name for name in (item.name for item in dataclasses.fields(Incident)) if name not in ("id", "members", "cleared", "state")
 )
@@ -33,9 +36,19 @@ def incidents_for(transaction: Transaction, changes: Sequence[Change], now: int,
     vehicles = sorted({(change.signal.carrier, change.signal.vehicle) for change in changes})
     recent = or_(incident.c.state != State.RESOLVED, incident.c.resolved_at >= now - reopen)
     known = [change.id for change in changes if change.id is not None]
-    holding = select(incident_signal.c.incident_id).where(incident_signal.c.signal_id.in_(known))
-    theirs = tuple_(incident.c.carrier, incident.c.vehicle).in_(vehicles) & recent
-    return _load(transaction, or_(theirs, incident.c.id.in_(holding)))
+    found: dict[int, Incident] = {}
+    for some in _in_parts(vehicles):
+        theirs = tuple_(incident.c.carrier, incident.c.vehicle).in_(some) & recent
+        found |= {one.id: one for one in _load(transaction, theirs)}
+    for part in _in_parts(known):
+        holding = select(incident_signal.c.incident_id).where(incident_signal.c.signal_id.in_(part))
+        found |= {one.id: one for one in _load(transaction, incident.c.id.in_(holding))}
+    return [found[number] for number in sorted(found)]
+
+
+def _in_parts(items: Sequence[P]) -> Iterator[Sequence[P]]:
+    """As many at a time as a database takes parameters for."""
+    return (items[begin : begin + AT_ONCE] for begin in range(0, len(items), AT_ONCE))
 
 
 def find_incident(transaction: Transaction, number: int) -> Incident | None:
@@ -173,10 +186,11 @@ def _members(transaction: Transaction, incidents: Sequence[int]) -> dict[int, li
         )
         .join_from(incident_signal, signal)
         .join(vehicle)
-        .where(incident_signal.c.incident_id.in_(list(incidents)))
         .order_by(incident_signal.c.incident_id, signal.c.id)
     )
-    for number, link, known, state, reason, carrier, name, *values in transaction.connection.execute(query):
+    parts = [query.where(incident_signal.c.incident_id.in_(some)) for some in _in_parts(incidents)]
+    rows = (row for part in parts for row in transaction.connection.execute(part))
+    for number, link, known, state, reason, carrier, name, *values in rows:
         gone = (reason or "withdrawn") if state == "withdrawn" else None
         out[number].append(Member(known, signal_from_row(carrier, name, values, state), Link(link), gone))
     return out

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from monitor.errors import StoreError
@@ -163,6 +163,14 @@ class Transaction:
         self.connection.execute(delete(waiting_table).where(waiting_table.c.vehicle_id == mine))
         fixes = (fix_table.c.vehicle_id == mine) & (fix_table.c.late == WAITING)
         self.connection.execute(update(fix_table).where(fixes).values(late=LATE))
+
+    def fired(self) -> dict[VehicleId, int]:
+        """Of each vehicle the newest deadline that fired and stands (ms)."""
+        newest = func.max(signal_table.c.raised)
+        stands = signal_table.c.presumed & (signal_table.c.state != "withdrawn")
+        query = select(vehicle_table.c.carrier, vehicle_table.c.name, newest).join_from(signal_table, vehicle_table)
+        rows = self.connection.execute(query.where(stands).group_by(vehicle_table.c.carrier, vehicle_table.c.name))
+        return {VehicleId(carrier, name): int(raised) for carrier, name, raised in rows}
 
     def vehicles(self) -> list[VehicleId]:
         """Every vehicle that anything is stored of, in order."""
