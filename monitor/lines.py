@@ -272,10 +272,3 @@ def box2(lon: float, lat: float, b: int, east: float, north: float, box: F64) ->
 def to_segment(lon: float, lat: float, e: int, east: float, north: float, segment: F64) -> tuple[float, float]:
     """East and north metres from a point to the nearest point of a segment."""
     return nearest_on_segment(lon, lat, segment[e, 0], segment[e, 1], segment[e, 2], segment[e, 3], east, north)
-
-
-@kernel
-def crosses(lon: float, lat: float, e: int, segment: F64) -> bool:
-    """Whether an edge crosses the line from a point due east."""
-    x1, y1, x2, y2 = segment[e, 0], segment[e, 1], segment[e, 2], segment[e, 3]
-    return bool((y1 > lat) != (y2 > lat) and lon < (x2 - x1) * (lat - y1) / (y2 - y1) + x1)

@@ -311,6 +311,4 @@ def _tried(k: Cluster, time: int, speed: float, lon: float, lat: float, evidence
 
 @kernel
 def _centroid(c: Cluster) -> tuple[float, float]:
-    if c.east == 0.0:
-        c = _scaled(c)
     return c.lon + c.x_cm / c.n / 100.0 / c.east, c.lat + c.y_cm / c.n / 100.0 / c.north

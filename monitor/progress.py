@@ -36,7 +36,7 @@ MEMORY = PROGRESS.names or ()
 FORWARD, UNKNOWN, BACK = 0, 1, 2
 """What a fix says: not going back, nothing, going back."""
 SAME_SPOT_M = 0.1
-"""Further by less is the same spot: beyond the end of a route all positions have its end as their nearest point."""
+"""Further by no more is the same spot: beyond the end of a route all positions have its end as their nearest point."""
 
 
 class Progress(NamedTuple):
