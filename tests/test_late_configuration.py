@@ -24,7 +24,7 @@ from monitor.permits import Authorization, Lockdown, Permits
 from monitor.places import Geofences, load_geofences
 from monitor.register import Register
 from monitor.settings import Settings, load_settings
-from monitor.signals import Signal, log_lines
+from monitor.signals import Signal, instant, log_lines, timestamp
 from monitor.store import configuration_store
 from monitor.store.store import Store
 from monitor.trips import Trip, Trips
@@ -119,10 +119,12 @@ def random_changes(rng: np.random.Generator, example: tracks.World, later: list[
             if rng.random() < 0.4:
                 place["properties"]["kind"] = str(rng.choice(["customer", "no_stop", "restricted", "rest_area"]))
             if rng.random() < 0.4:
-                place["properties"]["valid_from"] = str(np.datetime64(start, "ms")) + "Z"
-                place["properties"].pop("valid_until", None)  # it might lie before
+                place["properties"]["valid_from"] = timestamp(start)
             if rng.random() < 0.2:
-                place["properties"]["valid_until"] = str(np.datetime64(end + 1, "ms")) + "Z"
+                place["properties"]["valid_until"] = timestamp(end + 1)
+            begins, ends = (place["properties"].get(name) for name in ("valid_from", "valid_until"))
+            if begins and ends and instant(ends) <= instant(begins):
+                del place["properties"]["valid_until"]
             changes.append(Change(now, feature=place))
         elif what == 5 and places and number % 2:
             changes.append(Change(now, removed=places[rng.integers(len(places))]["properties"]["id"]))
