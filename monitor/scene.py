@@ -76,7 +76,7 @@ class Nearest(NamedTuple):
     number: I64
     """Which of the trip's routes it is."""
     along_m: F64
-    """Metres along it; NaN where that is not known."""
+    """Metres along it, growing the way that the trip goes; NaN where that is not known."""
 
 
 @dataclass(frozen=True)

@@ -196,11 +196,15 @@ def _nearest(placed: Placed, fix: I64) -> Nearest:
     world, trip = placed.world, placed.trip[fix]
     on_route = np.where(world.routed[trip], trip, -1).astype(np.int64)
     offsets = off_lines(world.atlas, placed.lon[fix], placed.lat[fix], on_route, world.corridor_start, world.corridor_route)
-    return Nearest(*_least(offsets.metres, offsets.line, offsets.along, trip, world.corridor_start, world.corridor_m))
+    return Nearest(
+        *_least(offsets.metres, offsets.line, offsets.along, trip, world.corridor_start, world.corridor_m, world.corridor_sense)
+    )
 
 
 @kernel
-def _least(metres: F64, line: I32, along: F64, trip: I32, start: I64, corridor_m: F64) -> tuple[F64, F64, F64, I32, I64, F64]:
+def _least(
+    metres: F64, line: I32, along: F64, trip: I32, start: I64, corridor_m: F64, sense: F64
+) -> tuple[F64, F64, F64, I32, I64, F64]:
     """The columns of `Nearest`; `start[trip]` is the number of a trip's first corridor. Of routes equally near, the first."""
     n = len(trip)
     share, best, corridor, along_m = np.zeros(n), np.zeros(n), np.zeros(n), np.full(n, np.nan)
@@ -212,7 +216,7 @@ def _least(metres: F64, line: I32, along: F64, trip: I32, start: I64, corridor_m
             width = corridor_m[start[trip[i]] + k]
             if k == 0 or metres[i, k] / width < share[i]:
                 share[i], best[i], corridor[i], route[i] = metres[i, k] / width, metres[i, k], width, line[i, k]
-                number[i], along_m[i] = k, along[i, k]
+                number[i], along_m[i] = k, along[i, k] * sense[start[trip[i]] + k]
     return share, best, corridor, route, number, along_m
 
 

@@ -18,10 +18,12 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
+import shapely
 
 from monitor.atlas import Atlas
 from monitor.errors import ConfigurationError
 from monitor.fixes import F64, I32, I64, Bool, VehicleId
+from monitor.geodesy import distances_m
 from monitor.hours import Hours, parse_hours
 from monitor.motion import NONE
 from monitor.permits import NO_PERMITS, Permits
@@ -72,6 +74,8 @@ class World:
         self.high_value = np.array([trip.load == "high_value" for trip in trips.all] + [False], bool)
         self.origin: I32 = self._places([(trip.origin, trip.starts_at) for trip in trips.all])
         self.destination: I32 = self._places([(trip.destination, trip.starts_at) for trip in trips.all])
+        self.corridor_sense: F64 = self._senses()
+        """(C,) 1 where a trip goes along its route as that is drawn, -1 where it goes against it."""
         self._profiles: dict[tuple[int, str, str, int, int], int] = {}
         self.profiles: list[Detectors] = []
         self._columns: dict[str, AnyLimits] = {}
@@ -231,6 +235,19 @@ class World:
         codes = self.atlas.codes_of.get(identity, [-1])
         then = [code for code in codes if code >= 0 and self._valid_from[code] <= at < self._valid_until[code]]
         return (then or codes)[-1]
+
+    def _senses(self) -> F64:
+        """Which way each trip goes along its routes: the way that brings the ends of the line nearer to its origin and destination."""
+        routes, trip = self.corridor_route, np.repeat(np.arange(len(self.trips.all)), np.diff(self.corridor_start))
+        ends = np.array([(*route.line[0], *route.line[-1]) for route in self.atlas.routes]).reshape(-1, 4)[routes]
+        centres = shapely.get_coordinates(shapely.centroid([place.geometry for place in self.atlas.places])).reshape(-1, 2)
+        worse = np.zeros(len(routes))  # metres by which the line as it is drawn fits worse
+        for places, here, there in ((self.origin[trip], 0, 2), (self.destination[trip], 2, 0)):
+            named = np.flatnonzero(places >= 0)
+            at = centres[places[named]]
+            for end, factor in ((here, 1.0), (there, -1.0)):
+                worse[named] += factor * distances_m(ends[named, end], ends[named, end + 1], at[:, 0], at[:, 1])
+        return np.where(worse > 0.0, -1.0, 1.0)
 
     def _corridor_m(self, trip: Trip, route: Route) -> float:
         """Half-width for a trip on a route: what the trip says, else its load class, its carrier, the route, else all."""

@@ -5,8 +5,9 @@ Definitions
     showed to have ended); or it was locked by that place's lockdown before, has not stood outside since, and that is still in force.
     *barred*: locked, outside the hours, or without a trip where one is asked for. *anchor*: the newest fix at which it was not
     barred or stood, else the first.
-    *progress*: metres along a route from its first vertex to its nearest point. A spot of a route is *ambiguous* within 250 m of
-    another stretch of it that is more than 5 km further along or back. Seen fixes alone count here.
+    *progress*: metres along a route from its first vertex to its nearest point, negative where the trip goes against the line. A
+    spot of a route is *ambiguous* within 250 m of another stretch of it that is more than 5 km further along or back. Seen fixes
+    alone count here.
 """
 
 from __future__ import annotations
@@ -222,7 +223,18 @@ def progress_of(track: Watched, routes: dict[str, Route], fix: Used) -> tuple[st
         or route.ambiguous(progress, BESIDE_M * 1.01, FURTHER_M * 0.99) != ambiguous
     ):
         track.fragile.add(fix.time)
-    return None if ambiguous else (near.route, progress)
+    return None if ambiguous else (near.route, progress * sense(track, route, fix.trip))
+
+
+def sense(track: Watched, route: Route, trip: Trip | None) -> int:
+    """Whether a trip goes along a route as it is drawn (1) or against it (-1): whichever fits its named ends better."""
+    first, last = route.points[0], route.points[-1]
+    worse = 0.0
+    for name, here, there in ((trip.origin, first, last), (trip.destination, last, first)) if trip else ():
+        if (place := track.places.get(name or "")) is not None:
+            centre = place.polygon.centroid
+            worse += distance(here[0], here[1], centre.x, centre.y) - distance(there[0], there[1], centre.x, centre.y)
+    return -1 if worse > 0 else 1
 
 
 def _less(track: Watched, fix: Used, metres: float, limit: float, scale: float) -> bool:

@@ -56,10 +56,9 @@ class Parted:
     measure: float
 
 
-def said(signal: Signal | Parted) -> tuple[object, ...]:
-    """What is exact, and the measure to a tenth of a metre."""
-    exact = (signal.carrier, signal.vehicle, signal.trip, signal.since, signal.at, signal.until, signal.lon, signal.lat)
-    return (*exact, round(signal.measure / 0.2))
+def exact(signal: Signal | Parted) -> tuple[object, ...]:
+    """What is exact of a separation: everything but its measure."""
+    return (signal.carrier, signal.vehicle, signal.trip, signal.since, signal.at, signal.until or 0, signal.lon, signal.lat)
 
 
 def oracle(fixes: FixBatch, vehicles: Sequence[VehicleId], trips: Sequence[Trip], places: Sequence[Place]) -> list[Parted]:

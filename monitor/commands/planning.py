@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from monitor.alerts import handling
 from monitor.clock import Clock, clock_beside
-from monitor.commands.speaking import progress_bar, show
+from monitor.commands.speaking import progress_bar, say, show
 from monitor.configuration import Configuration, load_configuration
 from monitor.engine import Engine
 from monitor.errors import ConfigurationError, InputError, ServiceError, StoreError
@@ -180,6 +180,9 @@ def _vehicle(text: str) -> VehicleId:
 def _ask(store: Store, permit: Authorization | Lockdown, now: int) -> None:
     with store.begin() as t:
         configuration_store.ask(t, planned(permit, SOURCE, permit.by, now))
+        known = t.vehicles()
+    if permit.vehicle and VehicleId(permit.carrier or "", permit.vehicle) not in known:
+        say(f"monitor: note: nothing was ever heard of {permit.carrier}/{permit.vehicle}; is it spelled like that?")
 
 
 def _words(permit: Authorization | Lockdown) -> str:
