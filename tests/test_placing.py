@@ -358,7 +358,7 @@ def test_what_else_a_file_holds_stays_as_it_is(places: Places, tmp_path: Path) -
             "type": "Feature",
             "id": 3,
             "bbox": [1, 2.50, 1e3],
-            "properties": {"kind": "yard", "name": "Dépôt \ud800"},
+            "properties": {"kind": "yard", "name": "Dépôt"},
             "geometry": box,
         },
         {"type": "Feature", "properties": {"id": "x", "kind": "fuel", "status": "draft"}, "geometry": box},
