@@ -9,12 +9,12 @@ Shapes: S seen fixes, R vehicles.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from monitor.compiled import kernel
+from monitor.compiled import advance, kernel
 from monitor.fixes import F64, I64, Bool
 from monitor.geodesy import distance_m
 from monitor.motion import NONE
@@ -27,8 +27,6 @@ ANCHOR = np.dtype(
         ("lat", "f8"),
     ]
 )
-
-MEMORY = ANCHOR.names or ()
 
 
 class Outing(NamedTuple):
@@ -67,11 +65,7 @@ def set_out(
     NONE in none; `barred`: for another reason than a lockdown; `locked`: by one of its own or its carrier's; `place_locked_until` ms:
     the end of those in force of the places that it is in or just left, NONE for none.
     """
-    memory: tuple[Any, ...] = tuple(np.array(state[name]) for name in MEMORY)
-    outing = Outing(*_run(memory, bounds, time, lon, lat, stands, yard, barred, locked, place_locked_until))
-    for name, column in zip(MEMORY, memory, strict=True):
-        state[name] = column
-    return outing
+    return Outing(*advance(state, _run, bounds, time, lon, lat, stands, yard, barred, locked, place_locked_until))
 
 
 @kernel

@@ -38,6 +38,7 @@ from monitor.store.store import Store, alone
 from monitor.store.transaction import Transaction
 from monitor.upkeep import Upkeep
 from monitor.warm import warm
+from monitor.world import World
 
 log = logging.getLogger("monitor")
 
@@ -183,12 +184,8 @@ class App:
         self.desk = configuration.desk(self._command)
         self.warnings = switched_off(configuration.policies, configuration.contacts, self.channels)
 
-    def _desk(self) -> handling.Desk:
-        """The desk, which explains signals by the world in force."""
-        return replace(self.desk, world=self.engine.world)
-
-    def _handle(self, transaction: Transaction, changes: Sequence[Change], now: int) -> None:
-        handling.process(transaction, changes, now, self._desk())
+    def _handle(self, transaction: Transaction, changes: Sequence[Change], now: int, world: World) -> None:
+        handling.process(transaction, changes, now, replace(self.desk, world=world))
 
     def _tick(self) -> None:
         """The metronome: due steps become notices."""
@@ -196,7 +193,7 @@ class App:
         now = self.clock()
         try:
             with self.store.begin() as transaction:
-                handling.tick(transaction, now, self._desk())
+                handling.tick(transaction, now, replace(self.desk, world=self.engine.world))
         except StoreError as error:
             log.error("escalation waits: %s", error)
 

@@ -7,12 +7,12 @@ Shapes: N used fixes, R vehicles.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from monitor.compiled import kernel
+from monitor.compiled import advance, kernel
 from monitor.fixes import F64, I32, I64, Bool
 from monitor.motion import NONE
 
@@ -24,8 +24,6 @@ DEPARTURE = np.dtype(
         ("lat", "f8"),  # the fix that showed it
     ]
 )
-
-MEMORY = DEPARTURE.names or ()
 
 
 class Departures(NamedTuple):
@@ -53,11 +51,7 @@ def depart(state: npt.NDArray[np.void], bounds: I64, lon: F64, lat: F64, in_yard
     Vehicle r has the used fixes `bounds[r]` to `bounds[r + 1]`. `in_yard`: in a visit to any yard; `place`, `left`: the closed yard
     that the fix shows to have been left (-1 for none), and when.
     """
-    memory: tuple[Any, ...] = tuple(np.array(state[name]) for name in MEMORY)
-    departures = Departures(*_run(memory, bounds, lon, lat, in_yard, place, left))
-    for name, column in zip(MEMORY, memory, strict=True):
-        state[name] = column
-    return departures
+    return Departures(*advance(state, _run, bounds, lon, lat, in_yard, place, left))
 
 
 @kernel

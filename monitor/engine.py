@@ -34,8 +34,8 @@ from monitor.world import World
 
 T = TypeVar("T")
 
-Handle = Callable[[Transaction, Sequence[Change], int], object]
-"""What else a delivery's changes do, in the same transaction: incidents, escalation, notices."""
+Handle = Callable[[Transaction, Sequence[Change], int, World], object]
+"""What else a delivery's changes do, in the same transaction, told by the world they were judged under: incidents, notices."""
 
 JUDGED = frozenset(detector.KIND for detector in DETECTORS)
 """The kinds of signal that a step says all of; others have their own part of the log."""
@@ -54,7 +54,7 @@ class Taken:
     """Detectors that broke: kind and error."""
 
 
-def nothing_else(_transaction: Transaction, _changes: Sequence[Change], _now: int) -> None:
+def nothing_else(_transaction: Transaction, _changes: Sequence[Change], _now: int, _world: World) -> None:
     """Leave it at the signal log."""
 
 
@@ -114,22 +114,17 @@ class Engine:
         A vehicle that has not come as far as the change is left as it is. Of those that are concerned among others, some from before
         the checkpoints: these wait.
         """
-        moved, pairs, before = self._moved(world), self.pairs.under(world), self.world
-        self.world = world  # what follows is told of under it already
-        try:
-            with self.store.begin() as t:
-                saved = save(t)
-                since = self._concerned_by(t, effects, now, reason)
-                rows = _some(moved, list(since)) if moved else self.memory.rows(since)
-                first = {row: since[code] for row, code in enumerate(rows.code.tolist())}
-                until = self.memory.horizon(rows.code, now, *self._settle)
-                look = pairs.look(t, self.fleet, empty(), now, effects, reason)
-                rewind = self._rewound(t, rows, empty(), first, world)
-                outcome, changes = self._judged(t, rewind, until, now, world, reason, look.changes)
-        except BaseException:
-            self.world = before
-            raise
-        self.pairs = pairs
+        moved, pairs = self._moved(world), self.pairs.under(world)
+        with self.store.begin() as t:
+            saved = save(t)
+            since = self._concerned_by(t, effects, now, reason)
+            rows = _some(moved, list(since)) if moved else self.memory.rows(since)
+            first = {row: since[code] for row, code in enumerate(rows.code.tolist())}
+            until = self.memory.horizon(rows.code, now, *self._settle)
+            look = pairs.look(t, self.fleet, empty(), now, effects, reason)
+            rewind = self._rewound(t, rows, empty(), first, world)
+            outcome, changes = self._judged(t, rewind, until, now, world, reason, look.changes)
+        self.world, self.pairs = world, pairs
         self.pairs.put(look)
         if moved:
             self.memory.put(moved)
@@ -164,7 +159,7 @@ class Engine:
             up_to = self.memory.horizon(before.code, now, *self._settle) if horizon is None else np.array([horizon])
             outcome = step(rows, last, np.maximum(up_to, before.state["order"]["frontier"]), self.world)
             faults.update(outcome.faults)
-            changes = self._settled(t, {vehicle: NONE}, [*found, *outcome.signals], faults, now, reason)
+            changes = self._settled(t, {vehicle: NONE}, [*found, *outcome.signals], faults, now, self.world, reason)
             self._save(t, outcome.rows, self._checkpoint_ms)
         self.memory.put(outcome.rows)
         return Taken(0, changes, faults)
@@ -282,7 +277,8 @@ class Engine:
         back = list(rewind.back)
         until[back] = np.maximum(until[back], rewind.came[back])
         outcome = step(rows, rewind.work, until, world)
-        changes = self._settled(t, _concerned(rewind, outcome), outcome.signals, outcome.faults, now, reason, others)
+        found = (_concerned(rewind, outcome), outcome.signals, outcome.faults)
+        changes = self._settled(t, *found, now, world, reason, others)
         self._save(t, outcome.rows, self._checkpoint_ms, world)
         return outcome, changes
 
@@ -293,6 +289,7 @@ class Engine:
         found: Sequence[Signal],
         faults: Mapping[str, str],
         now: int,
+        world: World,
         reason: str,
         others: Sequence[Change] = (),
     ) -> list[Change]:
@@ -300,7 +297,7 @@ class Engine:
         stored = [old for old in t.signals_from(frontiers) if old.signal.kind in JUDGED and old.signal.kind not in faults]
         told = [signal for signal in found if signal.kind not in faults]
         changes = t.apply_changes([*reconcile(stored, told, now, reason), *others], now)
-        self.handle(t, changes, now)
+        self.handle(t, changes, now, world)
         return changes
 
     def _until(self, rows: Rows, new: FixBatch, now: int) -> I64:

@@ -23,12 +23,12 @@ Shapes: N fixes (precise, one a time, jumps dropped), R vehicles, S stops.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from monitor.compiled import kernel
+from monitor.compiled import advance, kernel
 from monitor.fixes import F64, I64, Bool
 from monitor.geodesy import distance_m, metres_per_degree, turned
 from monitor.settings import Motion, milliseconds
@@ -52,8 +52,6 @@ MOTION = np.dtype(
     ]
 )
 """What the automaton remembers of a vehicle, 200 bytes. All zero: never seen."""
-
-MEMORY = MOTION.names or ()
 
 
 class Cluster(NamedTuple):
@@ -134,10 +132,7 @@ def move(
         milliseconds(settings.shortest_stop),
         settings.break_count,
     )
-    memory: tuple[Any, ...] = tuple(np.array(state[name]) for name in MEMORY)  # contiguous: one loop serves one and many
-    stop, stands, since, until, where = _run(memory, bounds, time, lon, lat, speed, gap, cut, rules)
-    for name, column in zip(MEMORY, memory, strict=True):
-        state[name] = column
+    stop, stands, since, until, where = advance(state, _run, bounds, time, lon, lat, speed, gap, cut, rules)
     return Movement(stop, stands, since, until, where[:, 0], where[:, 1])
 
 

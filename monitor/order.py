@@ -12,12 +12,12 @@ Shapes: N fixes, R vehicles.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from monitor.compiled import kernel
+from monitor.compiled import advance, kernel
 from monitor.fixes import F64, I64, Bool
 from monitor.geodesy import distance_m
 from monitor.motion import NONE
@@ -44,9 +44,6 @@ ORDER = np.dtype(
         ("lat", "f8"),  # the last used fix
     ]
 )
-
-
-MEMORY = ORDER.names or ()
 
 
 class Used(NamedTuple):
@@ -90,11 +87,7 @@ def order(
         milliseconds(settings.gap),
         milliseconds(settings.allowance),
     )
-    memory: tuple[Any, ...] = tuple(np.array(state[name]) for name in MEMORY)  # contiguous: one loop serves one and many
-    used = Used(*_run(memory, bounds, time, lon, lat, positioned, precise, rules))
-    for name, column in zip(MEMORY, memory, strict=True):
-        state[name] = column
-    return used
+    return Used(*advance(state, _run, bounds, time, lon, lat, positioned, precise, rules))
 
 
 @kernel

@@ -11,12 +11,12 @@ Shapes: S seen fixes, R vehicles.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from monitor.compiled import kernel
+from monitor.compiled import advance, kernel
 from monitor.fixes import F64, I8, I64, Bool
 from monitor.motion import NONE
 
@@ -32,8 +32,6 @@ PROGRESS = np.dtype(
         ("lat", "f8"),  # where it was furthest
     ]
 )
-
-MEMORY = PROGRESS.names or ()
 FORWARD, UNKNOWN, BACK = 0, 1, 2
 """What a fix says: not going back, nothing, going back."""
 SAME_SPOT_M = 0.1
@@ -79,11 +77,7 @@ def progress(
     Vehicle r has the seen fixes `bounds[r]` to `bounds[r + 1]`. `other_trip`: whether the fix is the first on another trip; `route`:
     which of the trip's routes is the nearest (-1: none); `along_m` along that, NaN unknown; `back_m`, `clear_m`: the limits.
     """
-    memory: tuple[Any, ...] = tuple(np.array(state[name]) for name in MEMORY)
-    said = Progress(*_run(memory, bounds, time, lon, lat, other_trip, route, along_m, back_m, clear_m))
-    for name, column in zip(MEMORY, memory, strict=True):
-        state[name] = column
-    return said
+    return Progress(*advance(state, _run, bounds, time, lon, lat, other_trip, route, along_m, back_m, clear_m))
 
 
 @kernel

@@ -12,12 +12,12 @@ Shapes: N used fixes, S seen among them, R vehicles.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from monitor.compiled import kernel
+from monitor.compiled import advance, kernel
 from monitor.fixes import I8, I64, Bool
 from monitor.motion import NONE
 
@@ -33,8 +33,6 @@ SILENCE = np.dtype(
         ("sum", "i8"),  # ms: of all of them
     ]
 )
-
-MEMORY = SILENCE.names or ()
 
 
 class Parked(NamedTuple):
@@ -65,11 +63,7 @@ def park(
     `stop_since` (S,) whether the vehicle stands there and since when (ms), `halted` (S,) whether it reports no speed in an open
     stop; `off` (N,) whether the ignition is reported off.
     """
-    memory: tuple[Any, ...] = tuple(np.array(state[name]) for name in MEMORY)
-    parked = Parked(*_run(memory, bounds, time, seen, stands, halted, stop_since, off))
-    for name, column in zip(MEMORY, memory, strict=True):
-        state[name] = column
-    return parked
+    return Parked(*advance(state, _run, bounds, time, seen, stands, halted, stop_since, off))
 
 
 @kernel

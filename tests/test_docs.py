@@ -116,7 +116,7 @@ def test_the_desk_commands_list_take_and_end_an_incident(folder: Path, capsys: p
     configuration = load_configuration(folder / "config", ["trips=docs/example/trips.csv"])
     store, fleet = Store.open(configuration.settings.store.url, configuration.settings.store.busy_timeout), Fleet()
     desk = configuration.desk()
-    engine = Engine(store, configuration.world, fleet, lambda t, changes, now: handling.process(t, changes, now, desk))
+    engine = Engine(store, configuration.world, fleet, lambda t, changes, now, _: handling.process(t, changes, now, desk))
     [fixes] = read_fixes(folder / "docs/example/fixes.csv", fleet).fixes
     engine.take(fixes, (), int(fixes.time.view("int64").max()))
     store.close()

@@ -110,7 +110,7 @@ def judge_anew(options: argparse.Namespace) -> None:
         with lock:
             history = Register(store, configuration.settings, configuration.said(), clock())
             desk = configuration.desk()
-            engine = Engine(store, history.world(), Fleet(), lambda t, changes, now: handling.process(t, changes, now, desk))
+            engine = Engine(store, history.world(), Fleet(), lambda t, changes, now, _: handling.process(t, changes, now, desk))
             engine.resume()
             waiting = engine.waiting()
             with progress_bar("judging anew") as progress:

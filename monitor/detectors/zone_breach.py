@@ -24,7 +24,7 @@ UNIT = "s"
 def watch(scene: Scene) -> Watch:
     """One condition a visit to a restricted place; and one, shown and ended at once, for each yard that was left while closed."""
     inside, left = _inside(scene), _left(scene)
-    return joined([inside, *left])
+    return joined([inside, *left]) if left or len(inside.row) else NOTHING
 
 
 def _inside(scene: Scene) -> Watch:
