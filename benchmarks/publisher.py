@@ -121,28 +121,37 @@ class Publisher:
         return count
 
 
-def fix(ms: int, lon: float, lat: float, speed: float) -> str:
+def fix(ms: int, lon: float, lat: float, speed: float, boot: str = "a7", seq: int = 1) -> str:
     """A payload in the monitor's own format, of the usual size."""
     at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms // 1000))
     return (
         f'{{"time":"{at}.{ms % 1000:03d}Z","lat":{lat:.6f},"lon":{lon:.6f},"speed_mps":{speed},"heading_deg":90,"accuracy_m":4,'
-        f'"ignition":true,"boot":"a7","seq":{ms // 1000 % 100_000}}}'
+        f'"ignition":true,"boot":"{boot}","seq":{seq}}}'
     )
 
 
-def driving(first_ms: int, vehicles: int, messages: int, connections: int, rate: float) -> Iterable[Post]:
-    """Vehicles on straight roads, one fix every ten seconds of their own time each, spread over the connections."""
+def driving(first_ms: int, vehicles: int, messages: int, connections: int, rate: float, fixes: int = 1) -> Iterable[Post]:
+    """Vehicles on straight roads, one fix every ten seconds of their own time each, spread over the connections.
+
+    `fixes` go into each message, an array where they are several.
+    """
+    boot = f"b{first_ms}"
     for number in range(messages):
         vehicle, turn = number % vehicles, number // vehicles
-        lon, lat = -95.0 + turn * 0.0025, 50.0 + vehicle * 0.002
+        lat = 50.0 + vehicle * 0.002
+        some = [
+            fix(first_ms + at * 10_000 + vehicle, -95.0 + at * 0.0025, lat, 18.0, boot, at + 1)
+            for at in range(turn * fixes, (turn + 1) * fixes)
+        ]
         due = number / rate if rate else 0.0
-        yield Post(due, vehicle % connections, f"truck-{vehicle}", fix(first_ms + turn * 10_000 + vehicle, lon, lat, 18.0))
+        yield Post(due, vehicle % connections, f"truck-{vehicle}", some[0] if fixes == 1 else f"[{','.join(some)}]")
 
 
 def main() -> None:
     """Carry out one order: `driving` vehicles; the report is the seconds it took and each message's times."""
     order = json.load(sys.stdin)
-    posts = list(driving(order["first_ms"], order["vehicles"], order["messages"], order["connections"], order["rate"]))
+    fixes = order.get("fixes", 1)
+    posts = list(driving(order["first_ms"], order["vehicles"], order["messages"], order["connections"], order["rate"], fixes))
     publisher = Publisher(order["port"], order["carrier"], order["secret"], order["connections"], order["window"])
     times = publisher.publish(posts)
     json.dump({"seconds": max(times.acked) - min(times.sent)}, sys.stdout)

@@ -53,7 +53,12 @@ def running(assignments: Sequence[str] = ()) -> Iterator[Running]:
     """A monitor with the shipped configuration, on a free port; it ends with the block."""
     with tempfile.TemporaryDirectory(prefix="monitor-benchmark-") as folder:
         file = Path(folder, "monitor.db")
-        own = ["ingest.listener.port=0", f"store.url=sqlite:///{file}", f"alerts.notice_log={Path(folder, 'notices.log')}"]
+        own = [
+            "ingest.listener.port=0",
+            "web.port=0",
+            f"store.url=sqlite:///{file}",
+            f"alerts.notice_log={Path(folder, 'notices.log')}",
+        ]
         app = App(load_configuration(Path("config"), [*own, *assignments]), world_clock, Console(file=io.StringIO()))
         with app.store.begin() as transaction:
             secret = credentials.create(transaction, CARRIER, None, world_clock())

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeVar
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from rich.console import Console
@@ -21,31 +22,42 @@ from monitor.alerts import handling
 from monitor.alerts.channels import CHANNELS, build_channels
 from monitor.alerts.outbox import deliver_due
 from monitor.alerts.policies import switched_off
+from monitor.announcing import Announcer
 from monitor.clock import Clock
 from monitor.configuration import Configuration
 from monitor.dispatch import read_plans
-from monitor.engine import Engine, Taken
+from monitor.doors import Doors
+from monitor.engine import Engine, nothing_beside
 from monitor.errors import StoreError
-from monitor.fixes import Fleet, Reject
-from monitor.ingest.broker import BrokerSource
+from monitor.fixes import Fleet
 from monitor.ingest.decode import decode, in_parts
-from monitor.ingest.delivery import Delivery, Message
-from monitor.ingest.listener import Listener
+from monitor.ingest.delivery import Delivery
+from monitor.ingest.feeds import Feeds
+from monitor.ingest.ingress import Ingress
+from monitor.ingest.sequence import Receipt
+from monitor.metrics import Committed
+from monitor.operations import Operations, Standing
 from monitor.register import Register
 from monitor.signals import Change
-from monitor.store.credentials import Verifier
-from monitor.store.store import Store, alone
+from monitor.store.archive import archive_due, folder_in, moves_before
+from monitor.store.devices_store import Devices, quarantined, release
+from monitor.store.ledger import Book, Ledger
+from monitor.store.retention import expire_due
+from monitor.store.store import Store
 from monitor.store.transaction import Transaction
 from monitor.upkeep import Upkeep
 from monitor.warm import warm
 from monitor.world import World
 
 log = logging.getLogger("monitor")
+T = TypeVar("T")
 
 TICK_S = 1
 LATE_TICK_S = 10
 """A metronome that has not ticked for this long is started anew: it stops when the clock is put back."""
 RETRY_S = 1.0
+ADOPT_S = 1.0
+"""How soon what was quarantined is taken after an adoption."""
 AT_HAND = ("console", "log")
 """Channels that need nobody else: what is due by them is sent before the program ends."""
 
@@ -68,21 +80,36 @@ class App:
         self.desk, self.counts = configuration.desk(command), Counts()
         self.channels = build_channels(self.settings.alerts, screen)
         self.warnings = switched_off(configuration.policies, configuration.contacts, self.channels)
-        self.store = Store.open(self.settings.store.url, self.settings.store.busy_timeout)
-        self._alone = alone(self.store.file)
+        self.store = Store.of(self.settings.store)
+        self._alone = self.store.hold()
         self.register = Register(self.store, self.settings, configuration.said(), clock())
-        self.engine = Engine(self.store, self.register.world(), Fleet(), self._handle)
+        self.engine = Engine(self.store, self.register.world(), Fleet(), self._handle, folder_in(self.settings))
         self.upkeep = Upkeep(configuration, self.register, self.engine, clock, self._go_by)
         self._command = command
-        self.source = self._source()
+        self.operations = Operations(self.settings, self.store, clock, self._standing)
+        self.feeds, self.devices = Feeds(self.settings.ingest.feed), Devices(self.store)
+        self.book = Book()
+        self.doors = Doors(self.settings, self.store, clock, self.feeds, self.devices.adopted, self.operations)
+        self.ingress = Ingress(self.doors.all, self.settings.ingest.batch_messages)
+        self.announcer = Announcer(self.store, self.doors.publish)
         self._stopping, self._started = threading.Event(), False
+        self.store.insist(lambda: not self._stopping.is_set())
         self._metronome = BackgroundScheduler(timezone="UTC")
+        self._intervals: dict[str, float] = {}
         self._ticked = time.monotonic()
+        self._adopted = float("-inf")
+        self._faults: dict[str, str] = {}
+        """What is wrong beside the detectors and the upkeep, until it is put right."""
+
+    @property
+    def web_port(self) -> int | None:
+        """The TCP port of our HTTP server; None where there is none."""
+        return self.doors.web.port if self.doors.web else None
 
     @property
     def port(self) -> int | None:
         """The TCP port that devices connect to; None where they talk to a broker."""
-        return self.source.port if isinstance(self.source, Listener) else None
+        return self.doors.listener.port if self.doors.listener else None
 
     def start(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> None:
         """Fill Memory from the database, bind, and set the metronome going.
@@ -96,33 +123,41 @@ class App:
         self._allow_connections()
         with self.store.begin() as transaction:
             transaction.record("monitor", "start", {"configuration": self.configuration.world.version}, self.clock())
-        self.engine.resume(progress)
+        self.engine.resume(progress, self.clock())
         self.upkeep.begin()
         if self._stopping.is_set():
             return
-        self.source.start()
+        self.ingress.start()
         self._started = True
-        self._every_second(self._tick, "tick")
+        self._every(TICK_S, self._tick, "tick")
         for name in CHANNELS:  # each by itself: one that hangs holds up none of the others
-            self._every_second(partial(self._deliver, name), name)
+            self._every(TICK_S, partial(self._deliver, name), name)
+        if self.settings.health.heartbeat_url:
+            self._every(self.settings.health.heartbeat_every.total_seconds(), self.operations.heartbeat.beat, "heartbeat")
         hour, minute = self.settings.order.adjudicate_at.split(":")
         self._metronome.add_job(
             self.upkeep.adjudicate.set, "cron", hour=hour, minute=minute, timezone=self.settings.timezone, id="adjudicate"
         )
+        hour, minute = self.settings.store.archive_at.split(":")
+        self._metronome.add_job(
+            self._put_away, "cron", hour=hour, minute=minute, timezone=self.settings.timezone, id="archive", max_instances=1
+        )
+        self.operations.begin()
         self._metronome.start()
 
     def run(self) -> None:
         """Take deliveries until stopped: decode, store, judge and handle in one transaction each, then acknowledge."""
-        for delivery in self.source if self._started else ():
+        for delivery in self.ingress if self._started else ():
             self._take(delivery)
             self.upkeep.turn()
-            self._watch_metronome()
+            self._take_adopted()
+            self._watch_metronome(stepped=self.operations.turn())
 
     def stop(self) -> None:
         """End `run` after the delivery under way."""
         self._stopping.set()
         if self._started:
-            self.source.close()
+            self.ingress.close()
 
     def reload(self) -> None:
         """Read the configuration anew after the delivery under way."""
@@ -145,42 +180,80 @@ class App:
 
     def _take(self, delivery: Delivery) -> None:
         """One turn of the loop; while the database is out of reach it is tried again, and nothing is acknowledged."""
-        refused = list(delivery.rejects)
+        receipts: dict[tuple[str, str, str], Receipt] = {}
+        rest = delivery
         for messages in in_parts(delivery.messages):
-            if not self._take_part(messages, refused):
+            told = self._take_part(replace(rest, messages=messages))
+            if told is None:
                 return
-            refused = []
-        delivery.acknowledge()
+            receipts |= {(*receipt.vehicle, receipt.boot): receipt for receipt in told}
+            rest = Delivery(())
+        delivery.acknowledge(list(receipts.values()))
 
-    def _take_part(self, messages: Sequence[Message], refused: Sequence[Reject]) -> bool:
-        """Decode and take some messages; gives False where the program ends before the database can be reached."""
-        now = self.clock()
-        fixes, rejects, plans = decode(messages, now, self.engine.fleet, self.settings.ingest)
-        rows, wrong = read_plans(plans, self.register.rows, now)
-        rejects = [*refused, *rejects, *wrong]
-        taken = self._stored(lambda: self.engine.take(fixes, rejects, now))
+    def _take_part(self, part: Delivery) -> list[Receipt] | None:
+        """Decode and take some messages, with what came beside them; None where the program ends before the database can be reached."""
+        now, begun, receipts = self.clock(), time.monotonic(), list[Receipt]()
+        devices = self._stored(self.devices.adopted)
+        if devices is None:
+            return None
+        decoded = decode(part.messages, now, self.engine.fleet, self.settings.ingest, devices, self.feeds)
+        rows, wrong = read_plans(decoded.plans, self.register.rows, now)
+        rejects = [*part.rejects, *decoded.rejects, *wrong]
+        notes = Ledger(decoded.numbered, part.statuses, [*part.findings, *decoded.findings])
+
+        def beside(transaction: Transaction) -> None:
+            receipts[:] = self.book.save(transaction, notes, now)
+
+        also = beside if notes else nothing_beside
+        taken = self._stored(lambda: self.engine.take(decoded.fixes, rejects, now, beside=also))
         if taken is None or self._stored(lambda: self.register.lay(self.engine, rows, now)) is None:
-            return False
-        self.counts.faults = {**taken.faults, **self.upkeep.faults}
+            return None
+        self.book.committed()
+        self.operations.judged(taken.faults)
+        self.counts.faults = {**taken.faults, **self.upkeep.faults, **self._faults}
         self.counts.fixes += taken.fixes
         self.counts.rejects += len(rejects)
-        return True
+        took = time.monotonic() - begun
+        committed = Committed(part.messages, rejects, notes.findings, decoded.fixes, taken.fixes, now, took)
+        self.operations.metrics.took(committed)
+        return receipts
 
-    def _stored(self, act: Callable[[], Taken]) -> Taken | None:
+    def _take_adopted(self) -> None:
+        """Take what was quarantined of devices that somebody has adopted since."""
+        if time.monotonic() - self._adopted < ADOPT_S:
+            return
+        self._adopted, now = time.monotonic(), self.clock()
+        try:
+            with self.store.read() as transaction:
+                kept = quarantined(transaction, self.feeds)
+            if kept:
+                messages = [each.message for each in kept]
+                decoded = decode(messages, now, self.engine.fleet, self.settings.ingest, self.devices.adopted(), self.feeds)
+                self.counts.fixes += self.engine.take(decoded.fixes, (), now, beside=lambda t: release(t, kept, now)).fixes
+        except StoreError as error:
+            log.error("what was adopted waits: %s", error)
+
+    def _stored(self, act: Callable[[], T]) -> T | None:
         """Do it until the database was within reach; None where the program ends before."""
         while True:
             try:
-                return act()
+                done = act()
             except StoreError as error:
-                if self.counts.faults.get("store") != str(error):
-                    log.error("%s; trying again, nothing is acknowledged meanwhile", error)
+                self.operations.waiting(error)
                 self.counts.faults["store"] = str(error)
                 if self._stopping.wait(RETRY_S):
                     return None
+            else:
+                self.operations.reached()
+                return done
 
     def _go_by(self, configuration: Configuration) -> None:
         """Take over what was read anew."""
         self.configuration = configuration
+        if fault := self.doors.reload(configuration.settings):
+            self._faults["doors"] = f"not reloaded, as before: {fault}"
+        else:
+            self._faults.pop("doors", None)
         self.desk = configuration.desk(self._command)
         self.warnings = switched_off(configuration.policies, configuration.contacts, self.channels)
 
@@ -194,8 +267,11 @@ class App:
         try:
             with self.store.begin() as transaction:
                 handling.tick(transaction, now, replace(self.desk, world=self.engine.world))
+                self.operations.tick(transaction, self.desk.contacts)
+            self.operations.ticked()
+            self.announcer.turn()
         except StoreError as error:
-            log.error("escalation waits: %s", error)
+            self.operations.missed(error)
 
     def _deliver(self, channel: str, *, last: bool = False) -> None:
         """Send what is due by one channel; at the end of the program one last time, where that takes no time."""
@@ -205,22 +281,40 @@ class App:
         except StoreError as error:
             log.error("notices by %s wait: %s", channel, error)
 
-    def _every_second(self, job: Callable[[], None], name: str) -> None:
-        self._metronome.add_job(job, "interval", seconds=TICK_S, id=name, max_instances=1, coalesce=True)
+    def _put_away(self) -> None:
+        """Move what is old to the archive, and delete what is kept no longer, a portion at a time."""
+        folder, before = folder_in(self.settings), moves_before(self.settings, self.clock())
+        try:
+            while not self._stopping.is_set() and folder and before is not None:
+                if not archive_due(self.store, folder, before, self.clock()):
+                    break
+            while not self._stopping.is_set() and expire_due(self.store, self.settings, self.clock()):
+                pass
+        except StoreError as error:
+            log.error("nothing more is put away until %s: %s", self.settings.store.archive_at, error)
+            self._faults["archive"] = str(error)
+        else:
+            self._faults.pop("archive", None)
 
-    def _watch_metronome(self) -> None:
-        if time.monotonic() - self._ticked > LATE_TICK_S:
-            self._ticked = time.monotonic()
-            log.warning("the metronome stood still; it is started anew")
-            self._metronome.reschedule_job("tick", trigger="interval", seconds=TICK_S)
+    def _every(self, seconds: float, job: Callable[[], object], name: str) -> None:
+        self._intervals[name] = seconds
+        self._metronome.add_job(job, "interval", seconds=seconds, id=name, max_instances=1, coalesce=True)
+
+    def _watch_metronome(self, *, stepped: bool) -> None:
+        """Set all that is due at some time anew, where the clock was stepped or the metronome stands still."""
+        if not stepped and time.monotonic() - self._ticked <= LATE_TICK_S:
+            return
+        self._ticked = time.monotonic()
+        log.warning("the metronome is started anew: %s", "the clock was stepped" if stepped else "it stood still")
+        for name, seconds in self._intervals.items():
+            self._metronome.reschedule_job(name, trigger="interval", seconds=seconds)
 
     def _allow_connections(self) -> None:
         """Raise the number of files that may be open as far as the system allows: every connection is one."""
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
-    def _source(self) -> Listener | BrokerSource:
-        ingest = self.settings.ingest
-        if ingest.source == "broker":
-            return BrokerSource(ingest.broker, ingest.batch_messages)
-        return Listener(ingest.listener, ingest.batch_messages, Verifier(self.store).authenticate)
+    def _standing(self) -> Standing:
+        doors, waiting = self.ingress.doors, self.ingress.inbox.waiting
+        warnings = [*self.warnings, *self.store.warnings]
+        return Standing(doors, waiting, dict(self.counts.faults), warnings, len(self.engine.fleet.ids))

@@ -9,9 +9,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from monitor.alerts.incident import Outcome
-from monitor.commands import covering, desk, placing, planning, reviewing, serving
+from monitor.commands import (
+    archiving,
+    carriers,
+    covering,
+    desk,
+    devices,
+    doctor,
+    findings,
+    ingesting,
+    keeping,
+    placing,
+    planning,
+    reviewing,
+    serving,
+    simulating,
+)
 from monitor.commands.speaking import say
-from monitor.demo import CARRIER
 from monitor.errors import ConfigurationError, MonitorError
 from monitor.explain import LANGUAGES
 
@@ -84,32 +98,20 @@ def _parser() -> argparse.ArgumentParser:
     resolve.add_argument("--outcome", required=True, choices=[str(outcome) for outcome in Outcome], help="what it was")
     resolve.add_argument("--why", default="", help="in your words; required for a warning or a critical incident")
 
-    carrier = command("carrier", desk.carrier, "let a carrier's devices connect: list, add or revoke credentials")
-    _configured(carrier)
-    carrier.add_argument("action", choices=("list", "add", "revoke"))
-    carrier.add_argument("subject", nargs="?", help="CARRIER or CARRIER/VEHICLE to add; the credential's number to revoke")
-    carrier.add_argument(
-        "--password-stdin", action="store_true", help="take a password from standard input, not a generated token"
-    )
-
-    carrier.add_argument("--dispatch", action="store_true", help="add: for dispatchers, who send trips and no positions")
+    carriers.register(commands)
+    devices.register(commands)
+    doctor.register(commands)
+    findings.register(commands)
     planning.register(commands)
     placing.register(commands)
+    keeping.register(commands)
+    ingesting.register(commands)
+    archiving.register(commands)
 
     verify = command("verify", desk.verify, "check that the journal was not edited")
     _configured(verify)
 
-    simulate = command("simulate", serving.simulate, "drive a simulated fleet against a monitor")
-    simulate.add_argument("--host", default="127.0.0.1")
-    simulate.add_argument("--port", type=int, default=1883)
-    simulate.add_argument("--carrier", default=CARRIER)
-    simulate.add_argument("--password-file", type=Path, required=True, help="the carrier's token, in the file's first line")
-    simulate.add_argument("--geofences", type=Path, default=Path("geofences"))
-    simulate.add_argument("--vehicles", type=int, default=50)
-    simulate.add_argument("--outbox", type=Path, required=True, help="where the devices keep what was acknowledged")
-    simulate.add_argument("--rate", type=float, default=1.0)
-    simulate.add_argument("--with-parent", action="store_true", help="end when the process that started it does")
-    simulate.add_argument("--anchor", help="PROGRAM:REAL:STARTED, ms: the clock to follow (the world's)")
+    simulating.register(commands)
     return parser
 
 

@@ -76,7 +76,7 @@ class FastClock:
             raise ServiceError(f"{file}: cannot be written: {error.strerror}") from None
 
 
-def clock_beside(database: Path) -> Clock:
-    """Give the clock that a database lives by: that of a demo beside it, else the world's."""
-    file = database.parent / CLOCK_FILE
-    return FastClock.kept_in(file, 1.0) if file.exists() else world_clock
+def clock_beside(database: Path | None) -> Clock:
+    """Give the clock that a database lives by: that of a demo beside its file, else the world's (None: it is on a server)."""
+    file = database.parent / CLOCK_FILE if database is not None else None
+    return FastClock.kept_in(file, 1.0) if file is not None and file.exists() else world_clock

@@ -20,6 +20,7 @@ from monitor.alerts.policies import Policies, load_policies
 from monitor.alerts.whereabouts import Landmark
 from monitor.errors import ConfigurationError
 from monitor.history import SECTIONS, Key, stated
+from monitor.ingest.feeds import check_feeds
 from monitor.permits import Permits
 from monitor.permits_file import load_authorizations, load_lockdowns
 from monitor.places import Geofences, load_geofences
@@ -83,7 +84,7 @@ def load_configuration(folder: Path, assignments: Sequence[str] = (), running: S
     unheeded: tuple[str, ...] = ()
     if running is not None:
         settings, unheeded = _while_running(settings, running)
-    faults: list[str] = []
+    faults = check_feeds(settings)
     world, geofences = None, None
     try:
         geofences = load_geofences(Path(settings.geofences), settings.timezone)
@@ -105,8 +106,9 @@ def load_configuration(folder: Path, assignments: Sequence[str] = (), running: S
 def _while_running(read: Settings, running: Settings) -> tuple[Settings, tuple[str, ...]]:
     """The settings that a program goes on by, and the keys that it would need a restart for."""
     heeded = replace(running, **{name: getattr(read, name) for name in RELOADED})
-    pairs = zip(effective(replace(read, **{name: getattr(running, name) for name in RELOADED})), effective(running), strict=True)
-    return heeded, tuple(new.key for new, old in pairs if new.value != old.value)
+    rest = replace(read, **{name: getattr(running, name) for name in RELOADED})
+    said, held = ({setting.key: setting.value for setting in effective(settings)} for settings in (rest, running))
+    return heeded, tuple(key for key in dict.fromkeys([*said, *held]) if said.get(key) != held.get(key))
 
 
 def load_world(settings: Settings, geofences: Geofences) -> World:

@@ -59,6 +59,7 @@ class DemoFolder:
             f"alerts.notice_log={self.folder}/notices.log",
             f"trips={self.trips_file}",
             f"ingest.listener.port={port}",
+            "web.port=0",
         ]
         self._write_trips(Path(load_settings(config / SETTINGS, assignments).geofences))
         return load_configuration(config, [*own, *assignments])

@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -28,6 +29,7 @@ from monitor.pipeline import STOPS, Outcome, Rows, fresh, step
 from monitor.reconcile import reconcile
 from monitor.settings import milliseconds
 from monitor.signals import Change, Signal
+from monitor.store import tracks
 from monitor.store.store import Store
 from monitor.store.transaction import LATE, WAITING, Transaction
 from monitor.world import World
@@ -54,6 +56,10 @@ class Taken:
     """Detectors that broke: kind and error."""
 
 
+def nothing_beside(_transaction: Transaction) -> None:
+    """Note nothing else."""
+
+
 def nothing_else(_transaction: Transaction, _changes: Sequence[Change], _now: int, _world: World) -> None:
     """Leave it at the signal log."""
 
@@ -73,22 +79,31 @@ class Rewind:
 class Engine:
     """Takes deliveries, one at a time."""
 
-    def __init__(self, store: Store, world: World, fleet: Fleet, handle: Handle = nothing_else) -> None:
-        self.store, self.world, self.fleet, self.handle = store, world, fleet, handle
+    def __init__(
+        self, store: Store, world: World, fleet: Fleet, handle: Handle = nothing_else, archive: Path | None = None
+    ) -> None:
+        self.store, self.world, self.fleet, self.handle, self.archive = store, world, fleet, handle, archive
         self.memory, self.pairs = Memory(fleet), Pairs(world)
         self.checkpointed: dict[int, int] = {}
         order = world.settings.order
         self._settle = (milliseconds(order.settle), milliseconds(order.settle_at_most))
         self._rewind_ms, self._checkpoint_ms = milliseconds(order.rewind_horizon), milliseconds(order.checkpoint)
 
-    def take(self, fixes: FixBatch, rejects: Sequence[Reject], now: int, horizon: int | None = None) -> Taken:
-        """Store what is new, step the vehicles touched or due, store what that changed, and commit.
+    def take(
+        self,
+        fixes: FixBatch,
+        rejects: Sequence[Reject],
+        now: int,
+        horizon: int | None = None,
+        beside: Callable[[Transaction], None] = nothing_beside,
+    ) -> Taken:
+        """Store what is new, step the vehicles touched or due, store what that changed and what `beside` says, and commit.
 
         `now` is ms. `horizon`: up to when deadlines fire; None: as the settle time says at `now`.
         """
         settle = self._settle if horizon is None else (0, 0)
         due = self.memory.due(now if horizon is None else horizon, *settle)
-        if not len(fixes) and not rejects and not due:
+        if not len(fixes) and not rejects and not due and beside is nothing_beside:
             return Taken(0, (), {})
         with self.store.begin() as t:
             new = t.add_fixes(self.fleet, fixes, self._lateness(fixes))
@@ -101,6 +116,7 @@ class Engine:
             outcome, changes = self._judged(t, rewind, until, now, self.world, LATE_FIX, look.changes)
             if len(fixes) or rejects:
                 t.record("ingest", "delivery", _told(new, rejects), now)
+            beside(t)
         self.memory.put(outcome.rows)
         self.pairs.put(look)
         self.memory.hear(np.unique(fixes.vehicle), now)
@@ -149,7 +165,8 @@ class Engine:
             t.drop_checkpoints_after(vehicle, NONE)
             self.checkpointed[code] = NONE
             rows, found, faults = fresh([vehicle], before.code), list[Signal](), dict[str, str]()
-            *earlier, last = self._by_checkpoints(t.fixes_of(self.fleet, code, None))
+            fixes = self._fixes_of(t, code, None)
+            *earlier, last = self._by_checkpoints(fixes)
             for part in earlier:
                 outcome = step(rows, part, np.array([NONE]), self.world)
                 rows = outcome.rows
@@ -159,13 +176,16 @@ class Engine:
             up_to = self.memory.horizon(before.code, now, *self._settle) if horizon is None else np.array([horizon])
             outcome = step(rows, last, np.maximum(up_to, before.state["order"]["frontier"]), self.world)
             faults.update(outcome.faults)
-            changes = self._settled(t, {vehicle: NONE}, [*found, *outcome.signals], faults, now, self.world, reason)
+            since = _told_since(fixes, tracks.complete_since(t, vehicle.carrier))
+            changes = self._settled(t, {vehicle: NONE}, [*found, *outcome.signals], faults, now, self.world, reason, since=since)
             self._save(t, outcome.rows, self._checkpoint_ms)
         self.memory.put(outcome.rows)
         return Taken(0, changes, faults)
 
-    def resume(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> None:
+    def resume(self, progress: Callable[[int, int], None] = lambda _done, _all: None, now: int | None = None) -> None:
         """Fill Memory: of every vehicle the newest checkpoint, and the stored fixes and fired deadlines since.
+
+        With `now` (ms) the vehicles count as just heard: deadlines wait for devices that come back and upload.
 
         What these say is stored already: the log is a function of the fixes, so that nothing is raised or told again.
         """
@@ -178,18 +198,24 @@ class Engine:
                 order = np.argsort(codes)
                 rows = restore([some[i] for i in order], codes[order], [bodies[i] for i in order], self.world)
                 after = rows.state["order"]["frontier"]
-                work = [t.fixes_of(self.fleet, int(c), _after(int(after[i]))) for i, c in enumerate(rows.code)]
+                work = [self._fixes_of(t, int(c), _after(int(after[i]))) for i, c in enumerate(rows.code)]
                 until = np.array([fired.get(vehicle, NONE) for vehicle in rows.vehicles], np.int64)
                 outcome = step(rows, concatenate(work), until, self.world)
                 self.memory.put(outcome.rows)
                 self._remember(rows)
                 progress(begin + len(some), len(vehicles))
+        if now is not None:
+            self.memory.hear(np.arange(len(self.fleet.ids), dtype=np.int32), now)
 
     def checkpoint(self) -> None:
         """Save the row of every vehicle that moved on since its last checkpoint, so that the next start reads little."""
         with self.store.begin() as t:
             rows = self.memory.rows(range(len(self.fleet.ids)))
             self._save(t, rows, every_ms=1)
+
+    def _fixes_of(self, t: Transaction, code: int, after: int | None) -> FixBatch:
+        """The stored fixes of a vehicle after an instant (ms; None: all), wherever they are kept by now."""
+        return tracks.all_fixes_of(t, self.archive, self.fleet, code, after)
 
     def _lateness(self, fixes: FixBatch) -> I8:
         """(N,) 0, LATE where a fix lies at or before its vehicle's frontier, WAITING where it lies before what rewinds reach."""
@@ -263,7 +289,7 @@ class Engine:
             after = found[0] if found and bodies[r] else None
             t.drop_checkpoints_after(vehicle, NONE if after is None else after)
             self.checkpointed[int(rows.code[r])] = NONE if after is None else after
-            work.append(t.fixes_of(self.fleet, int(rows.code[r]), after))
+            work.append(self._fixes_of(t, int(rows.code[r]), after))
         return Rewind(_replaced(rows, bodies, world), concatenate(work), frozenset(bodies), came)
 
     def _judged(
@@ -292,19 +318,27 @@ class Engine:
         world: World,
         reason: str,
         others: Sequence[Change] = (),
+        since: int = NONE,
     ) -> list[Change]:
-        """Store what leads from the signals stored of these vehicles, since their frontiers, to those found; and what follows."""
-        stored = [old for old in t.signals_from(frontiers) if old.signal.kind in JUDGED and old.signal.kind not in faults]
-        told = [signal for signal in found if signal.kind not in faults]
+        """Store what leads from the signals stored of these vehicles, since their frontiers, to those found; and what follows.
+
+        Those that begin before `since` (ms) stand as they are.
+        """
+
+        def judged(signal: Signal) -> bool:
+            return signal.kind in JUDGED and signal.kind not in faults and signal.since >= since
+
+        stored = [old for old in t.signals_from(frontiers) if judged(old.signal)]
+        told = [signal for signal in found if judged(signal)]
         changes = t.apply_changes([*reconcile(stored, told, now, reason), *others], now)
         self.handle(t, changes, now, world)
         return changes
 
     def _until(self, rows: Rows, new: FixBatch, now: int) -> I64:
         """Up to when the deadlines of each row may fire: of a vehicle just heard only what has waited long enough."""
-        until = self.memory.horizon(rows.code, now, *self._settle)
-        until[np.isin(rows.code, new.vehicle)] = now - self._settle[1]
-        return until
+        heard = np.isin(rows.code, new.vehicle)
+        overdue = self.memory.overdue(rows.code, now, self._settle[1])
+        return np.where(heard, overdue, self.memory.horizon(rows.code, now, *self._settle))
 
     def _save(self, t: Transaction, rows: Rows, every_ms: int, world: World | None = None) -> None:
         """Checkpoint the rows whose frontier has come into another hour than that of their last checkpoint."""
@@ -348,6 +382,13 @@ def _some(rows: Rows, codes: Sequence[int]) -> Rows:
         part["row"] = np.searchsorted(keep, part["row"])
         ragged.append(part)
     return Rows(tuple(rows.vehicles[r] for r in keep.tolist()), rows.code[keep], rows.state[keep], *ragged)
+
+
+def _told_since(fixes: FixBatch, complete: int | None) -> int:
+    """From when on (ms) these fixes tell all: where earlier ones are gone, an episode at the first may be the rest of another."""
+    if complete is None:
+        return NONE
+    return int(fixes.time.view(np.int64)[0]) + 1 if len(fixes) else complete
 
 
 def _after(frontier: int) -> int | None:

@@ -121,6 +121,8 @@ class Reject(NamedTuple):
     topic: str
     reason: str
     payload: bytes
+    device: str | None = None
+    """An id that is in nobody's register: what it sent is quarantined until somebody adopts it."""
 
 
 COLUMNS: dict[str, str] = {

@@ -36,6 +36,10 @@ class Memory:
         self._state = np.empty(0, ROW)
         self._deadline = np.empty(0, np.int64)
         self._heard = np.empty(0, np.int64)
+        self._expected = np.empty(0, np.int64)
+        """The deadline as it was when something last arrived."""
+        self._moved = np.empty(0, np.int64)
+        """When something arrived that moved it."""
         self._visits: dict[int, bytes] = {}
         self._episodes: dict[int, bytes] = {}
 
@@ -59,9 +63,12 @@ class Memory:
         _scattered(self._episodes, rows.episodes[np.argsort(rows.episodes["row"], kind="stable")], rows.code)
 
     def hear(self, codes: I32, now: int) -> None:
-        """Note that something arrived from these vehicles at `now` (ms)."""
+        """Note that something arrived from these vehicles at `now` (ms), and whose deadlines it moved."""
         self._make_room()
         self._heard[codes] = now
+        moved = codes[self._deadline[codes] != self._expected[codes]]
+        self._expected[moved] = self._deadline[moved]
+        self._moved[moved] = now
 
     def frontier(self, codes: I32) -> I64:
         """(N,) the newest time processed for each of some vehicles, NONE for one never seen."""
@@ -69,9 +76,19 @@ class Memory:
         return np.asarray(self._state["order"]["frontier"][codes], np.int64)
 
     def horizon(self, codes: I32, now: int, settle_ms: int, at_most_ms: int) -> I64:
-        """(N,) up to when deadlines may fire at `now`: at once where a vehicle has been quiet for the settle time, else later."""
+        """(N,) up to when deadlines may fire at `now`: of a vehicle that has been quiet for the settle time, all that have passed."""
         quiet = now - self._heard[codes] >= settle_ms
-        return np.where(quiet, now, now - at_most_ms)
+        return np.where(quiet, now, self.overdue(codes, now, at_most_ms))
+
+    def overdue(self, codes: I32, now: int, at_most_ms: int) -> I64:
+        """(N,) the first deadline of each vehicle where it has waited as long as any may, else NONE.
+
+        It waits from when it passed, or from when something arrived that moved it: what a device uploads of hours ago is not taken
+        for silence while it is still coming.
+        """
+        deadline = self._deadline[codes]
+        waits_since = np.maximum(deadline, self._moved[codes])
+        return np.where((deadline != NEVER) & (now - waits_since >= at_most_ms), deadline, NONE)
 
     def due(self, now: int, settle_ms: int, at_most_ms: int) -> list[int]:
         """The vehicles with a deadline that may fire at `now`."""
@@ -87,12 +104,14 @@ class Memory:
             self._state = np.concatenate([self._state, fresh([VehicleId("", "")] * more, np.arange(more, dtype=np.int32)).state])
             self._deadline = np.concatenate([self._deadline, np.full(more, NEVER)])
             self._heard = np.concatenate([self._heard, np.full(more, -NEVER // 2)])
+            self._expected = np.concatenate([self._expected, np.full(more, NEVER)])
+            self._moved = np.concatenate([self._moved, np.full(more, -NEVER // 2)])
         self._known = known
 
     def nbytes(self) -> int:
         """Bytes held for the vehicles known, without what Python needs around them."""
         ragged = sum(len(a) for a in (*self._visits.values(), *self._episodes.values()))
-        return self._known * (ROW.itemsize + 16) + ragged
+        return self._known * (ROW.itemsize + 32) + ragged
 
 
 def _gathered(parts: Sequence[bytes], dtype: np.dtype[np.void]) -> npt.NDArray[np.void]:

@@ -3,9 +3,9 @@
 Definitions
     The *progress* of a seen fix is how far along the nearest route (in corridors) the nearest point of that route is, counted the way
     that the trip goes: as the line is drawn, or against it where that fits the trip's origin and destination; unknown beyond
-    the corridor, and where the route comes back near itself. The *furthest* is the greatest so far on this route of this trip,
-    the *lowest* the least since. A vehicle that has fallen back far enough is *going back* until it has come forward again from the
-    lowest; then its furthest is where it is.
+    the corridor, where the route comes back near itself, and on a trip that may go there and back. The *furthest* is the greatest so
+    far on this route of this trip, the *lowest* the least since. A vehicle that has fallen back far enough is *going back* until it
+    has come forward again from the lowest; then its furthest is where it is.
 Shapes: S seen fixes, R vehicles.
 """
 

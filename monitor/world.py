@@ -25,6 +25,7 @@ from monitor.errors import ConfigurationError
 from monitor.fixes import F64, I32, I64, Bool, VehicleId
 from monitor.geodesy import distances_m
 from monitor.hours import Hours, parse_hours
+from monitor.lines import BESIDE_M
 from monitor.motion import NONE
 from monitor.permits import NO_PERMITS, Permits
 from monitor.places import Geofences, Place, Route, require
@@ -72,10 +73,10 @@ class World:
         )
         self.routed = np.array([bool(codes) for codes in routes_of] + [False], bool)
         self.high_value = np.array([trip.load == "high_value" for trip in trips.all] + [False], bool)
-        self.origin: I32 = self._places([(trip.origin, trip.starts_at) for trip in trips.all])
-        self.destination: I32 = self._places([(trip.destination, trip.starts_at) for trip in trips.all])
+        self.origin: I32 = self._places([(trip.origin, trip) for trip in trips.all])
+        self.destination: I32 = self._places([(trip.destination, trip) for trip in trips.all])
         self.corridor_sense: F64 = self._senses()
-        """(C,) 1 where a trip goes along its route as that is drawn, -1 where it goes against it."""
+        """(C,) 1 where a trip goes along its route as that is drawn, -1 where it goes against it, NaN where it may go both ways."""
         self._profiles: dict[tuple[int, str, str, int, int], int] = {}
         self.profiles: list[Detectors] = []
         self._columns: dict[str, AnyLimits] = {}
@@ -227,17 +228,21 @@ class World:
         """(M,) whether there is such a place at an instant."""
         return np.asarray((time >= self._valid_from[place]) & (time < self._valid_until[place]), bool)
 
-    def _places(self, named: Sequence[tuple[str | None, int]]) -> I32:
-        """(T + 1,) the places that trips name at their start (ms): as drawn then, else as drawn last; -1 for none."""
-        return np.array([self._drawn(identity or "", at) for identity, at in named] + [-1], np.int32)
+    def _places(self, named: Sequence[tuple[str | None, Trip]]) -> I32:
+        """(T + 1,) the places that trips name: as drawn at their start, else as drawn last; -1 for none, or another carrier's."""
+        return np.array([self._drawn(identity or "", trip) for identity, trip in named] + [-1], np.int32)
 
-    def _drawn(self, identity: str, at: int) -> int:
-        codes = self.atlas.codes_of.get(identity, [-1])
-        then = [code for code in codes if code >= 0 and self._valid_from[code] <= at < self._valid_until[code]]
-        return (then or codes)[-1]
+    def _drawn(self, identity: str, trip: Trip) -> int:
+        own = (None, trip.carrier)
+        codes = [code for code in self.atlas.codes_of.get(identity, ()) if self.atlas.places[code].carrier in own]
+        then = [code for code in codes if self._valid_from[code] <= trip.starts_at < self._valid_until[code]]
+        return (then or codes or [-1])[-1]
 
     def _senses(self) -> F64:
-        """Which way each trip goes along its routes: the way that brings the ends of the line nearer to its origin and destination."""
+        """Which way each trip goes along its routes: the way that brings the ends of the line nearer to its origin and destination.
+
+        Where both bring them as near, it goes there and back; but around a line that ends where it begins it goes as that is drawn.
+        """
         routes, trip = self.corridor_route, np.repeat(np.arange(len(self.trips.all)), np.diff(self.corridor_start))
         ends = np.array([(*route.line[0], *route.line[-1]) for route in self.atlas.routes]).reshape(-1, 4)[routes]
         centres = shapely.get_coordinates(shapely.centroid([place.geometry for place in self.atlas.places])).reshape(-1, 2)
@@ -247,7 +252,9 @@ class World:
             at = centres[places[named]]
             for end, factor in ((here, 1.0), (there, -1.0)):
                 worse[named] += factor * distances_m(ends[named, end], ends[named, end + 1], at[:, 0], at[:, 1])
-        return np.where(worse > 0.0, -1.0, 1.0)
+        told = (self.origin[trip] >= 0) | (self.destination[trip] >= 0)
+        told &= distances_m(*ends.T.copy()) > BESIDE_M
+        return np.where(told & (np.abs(worse) <= BESIDE_M), np.nan, np.where(told & (worse > 0.0), -1.0, 1.0))
 
     def _corridor_m(self, trip: Trip, route: Route) -> float:
         """Half-width for a trip on a route: what the trip says, else its load class, its carrier, the route, else all."""

@@ -46,8 +46,18 @@ def limits_under(settings: Settings, carrier: str, trip: Trip | None, place: Pla
 
 def overridden(settings: Settings, carrier: str, trip: Trip | None, detector: str, parameter: str) -> Any:
     """What is said of a limit for the trip, else its load class, else the carrier; None where none of them says it."""
-    layers = (limits_of(trip), of_load(settings, trip), settings.carrier.get(carrier, {}))
-    return next((said[detector][parameter] for said in layers if parameter in said.get(detector, {})), None)
+    said = next((said[detector] for said in above_places(settings, carrier, trip) if parameter in said.get(detector, {})), {})
+    return said.get(parameter)
+
+
+def is_overridden(settings: Settings, carrier: str, trip: Trip | None, detector: str, parameter: str) -> bool:
+    """Whether any of them says it, were it that there is no limit."""
+    return any(parameter in said.get(detector, {}) for said in above_places(settings, carrier, trip))
+
+
+def above_places(settings: Settings, carrier: str, trip: Trip | None) -> tuple[Limits, ...]:
+    """What comes before what a place says: the trip, its load class, the carrier."""
+    return limits_of(trip), of_load(settings, trip), settings.carrier.get(carrier, {})
 
 
 def of_load(settings: Settings, trip: Trip | None) -> Limits:

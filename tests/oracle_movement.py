@@ -5,9 +5,10 @@ Definitions
     showed to have ended); or it was locked by that place's lockdown before, has not stood outside since, and that is still in force.
     *barred*: locked, outside the hours, or without a trip where one is asked for. *anchor*: the newest fix at which it was not
     barred or stood, else the first.
-    *progress*: metres along a route from its first vertex to its nearest point, negative where the trip goes against the line. A
-    spot of a route is *ambiguous* within 250 m of another stretch of it that is more than 5 km further along or back. Seen fixes
-    alone count here.
+    *progress*: metres along a route from its first vertex to its nearest point, negative where the trip goes against the line, none
+    where it may go either way: what it names of origin and destination fits both ways to within 250 m. On a trip that names
+    neither, and along a line whose ends are within 250 m of each other, the way is that of the line. A spot of a route is
+    *ambiguous* within 250 m of another stretch of it that is more than 5 km further along or back. Seen fixes alone count here.
 """
 
 from __future__ import annotations
@@ -223,18 +224,27 @@ def progress_of(track: Watched, routes: dict[str, Route], fix: Used) -> tuple[st
         or route.ambiguous(progress, BESIDE_M * 1.01, FURTHER_M * 0.99) != ambiguous
     ):
         track.fragile.add(fix.time)
-    return None if ambiguous else (near.route, progress * sense(track, route, fix.trip))
+    way = sense(track, route, fix)
+    return None if ambiguous or way == 0 else (near.route, progress * way)
 
 
-def sense(track: Watched, route: Route, trip: Trip | None) -> int:
-    """Whether a trip goes along a route as it is drawn (1) or against it (-1): whichever fits its named ends better."""
-    first, last = route.points[0], route.points[-1]
-    worse = 0.0
-    for name, here, there in ((trip.origin, first, last), (trip.destination, last, first)) if trip else ():
-        if (place := track.places.get(name or "")) is not None:
-            centre = place.polygon.centroid
-            worse += distance(here[0], here[1], centre.x, centre.y) - distance(there[0], there[1], centre.x, centre.y)
-    return -1 if worse > 0 else 1
+def sense(track: Watched, route: Route, fix: Used) -> int:
+    """Whether its trip goes along a route as it is drawn (1), against it (-1), or either way (0); notes the fix at a close call."""
+    begin, end = ((float(lon), float(lat)) for lon, lat in route.points[[0, -1]])
+    trip = fix.trip
+    origin, destination = (track.places.get(name or "") for name in (trip.origin, trip.destination)) if trip else (None, None)
+    if (origin is None and destination is None) or not track.over(fix, distance(*begin, *end), BESIDE_M):
+        return 1
+
+    def apart(*spots: tuple[float, float]) -> float:
+        """Metres from where the trip begins and ends, as far as that is known, to where the line would."""
+        pairs = zip((origin, destination), spots, strict=True)
+        return sum(distance(*spot, place.polygon.centroid.x, place.polygon.centroid.y) for place, spot in pairs if place)
+
+    along, against = apart(begin, end), apart(end, begin)
+    if not track.over(fix, abs(along - against), BESIDE_M):
+        return 0
+    return 1 if along < against else -1
 
 
 def _less(track: Watched, fix: Used, metres: float, limit: float, scale: float) -> bool:

@@ -59,7 +59,29 @@ def test_a_late_fix_takes_back_what_had_fired_before_a_restart_too(store: Store,
         engine = Engine(store, world(), Fleet())
         engine.resume()
     engine.take(fixes(engine.fleet, "10:04", 60, 1000.0, 1000.0), (), at("11:31"))
+    assert log(store) == []
+    engine.take(empty(), (), at("11:32"))
     assert [kind for kind, *_ in log(store)] == ["signal_lost"]  # since its last fix
+
+
+def test_an_upload_in_parts_is_no_silence_between_them(store: Store) -> None:
+    """Six hours of driving, uploaded in a minute, long after."""
+    engine = Engine(store, world(), Fleet())
+    for hour in range(6):
+        taken = engine.take(fixes(engine.fleet, f"{10 + hour}:00", 60, 1000.0, 60_000.0 * hour), (), at("20:00") + 10_000 * hour)
+        assert list(taken.changes) == []
+    assert [change.signal.kind for change in engine.take(empty(), (), at("20:02")).changes] == ["signal_lost"]
+
+
+def test_devices_have_the_settle_time_to_come_back_after_a_restart(store: Store) -> None:
+    """A monitor that was away for an hour does not ring for everybody the moment it is back."""
+    engine = Engine(store, world(), Fleet())
+    engine.take(fixes(engine.fleet, "10:00", 20, 1000.0), (), at("10:20"))
+    engine = Engine(store, world(), Fleet())
+    engine.resume(now=at("11:20"))
+    assert list(engine.take(empty(), (), at("11:20:29")).changes) == []
+    engine.take(fixes(engine.fleet, "10:20", 60, 1000.0, 20_000.0), (), at("11:20:29"))
+    assert log(store) == []
 
 
 def test_what_is_open_ends_in_a_world_that_was_made_anew(store: Store) -> None:

@@ -144,6 +144,19 @@ def test_a_vehicle_is_due_once_its_deadline_has_passed_and_it_has_been_quiet(bus
     assert memory.horizon(np.array([0, 2], np.int32), at("10:10"), 30_000, 300_000).tolist() == [at("10:05"), at("10:10")]
 
 
+def test_what_is_uploaded_of_hours_ago_is_not_taken_for_silence_while_it_comes(busy: Rows) -> None:
+    """At noon its deadline has long passed, but it waits from when something came that moved it."""
+    memory = Memory(a_fleet())
+    memory.put(busy)
+    memory.hear(np.array([0, 2], np.int32), at("12:00"))
+    assert memory.due(at("12:00:29"), 30_000, 300_000) == []
+    memory.hear(np.array([0], np.int32), at("12:00:29"))  # talks on, but of nothing that moves the deadline
+    assert memory.due(at("12:00:30"), 30_000, 300_000) == [2]
+    memory.hear(np.array([0], np.int32), at("12:04:59"))
+    assert [memory.due(at(c), 30_000, 300_000) for c in ("12:04:59", "12:05")] == [[2], [0, 2]]
+    assert memory.horizon(np.array([0, 1], np.int32), at("12:05"), 30_000, 300_000).tolist() == [at("10:05"), at("12:05")]
+
+
 def test_without_deadlines_nobody_is_due(busy: Rows) -> None:
     """After they fired."""
     memory = Memory(a_fleet())

@@ -6,6 +6,8 @@ They hold the oracle, and the oracle holds the core. How reports are written: `t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -184,6 +186,41 @@ def test_a_places_own_limit_comes_before_its_kinds() -> None:
     places = [square("a", "customer", max_dwell=120_000), square("b", "yard"), square("c", "yard", max_dwell=180_000)]
     found = watch(reports, places=places).signals()
     assert [(s.place, clock(s.at)) for s in sorted(found, key=log_order)] == [("a", "10:02"), ("c", "10:03")]
+
+
+def in_yard(start: str, end: str, minutes: int, name: str = "trip") -> Trip:
+    """A trip on which yards have a limit; without it they have none."""
+    return replace(trip(name, start, end), limits={"long_dwell": {"yard": timedelta(minutes=minutes)}})
+
+
+@pytest.mark.parametrize(
+    ("trips", "expected"),
+    [
+        ([in_yard("10:20", "23:00", 10)], [("10:00", "10:20", None)]),
+        ([in_yard("10:20", "23:00", 25)], [("10:00", "10:25", None)]),
+        ([in_yard("09:00", "10:15", 10)], [("10:00", "10:10", "10:16")]),
+        (
+            [in_yard("09:00", "10:15", 10, "a"), in_yard("10:18", "23:00", 10, "b")],
+            [("10:00", "10:10", "10:16"), ("10:00", "10:18", None)],
+        ),
+        ([in_yard("09:00", "10:15", 20, "a"), in_yard("10:16", "23:00", 20, "b")], [("10:00", "10:20", None)]),  # out at 10:15
+        ([in_yard("10:15", "23:00", 10)], [("10:00", "10:16", None)]),
+    ],
+)
+def test_a_limit_counts_from_the_first_fix_under_it_and_a_visit_without_one_is_over(
+    trips: list[Trip], expected: list[tuple[str | None, ...]]
+) -> None:
+    """A fix that has just left, at 10:15, is judged under none, and lifts none."""
+    reports = [(c, 140.0 if c.startswith("10:15") else 0.0, 0.0, 1.5) for c, *_ in every(60, "10:00", "10:30")]
+    assert told(watch(reports, places=[square("y", "yard")], trips=trips).signals()) == expected
+
+
+def test_a_trip_may_say_that_a_places_own_limit_does_not_hold() -> None:
+    """What a trip says comes before what the place does, also that there is no limit; of another kind it says nothing."""
+    free = replace(trip(), limits={"long_dwell": {"yard": None}})
+    for kind, expected in (("yard", []), ("drop", [("10:00", "10:03", None)])):
+        place = square("a", kind, max_dwell=180_000)
+        assert told(watch(every(60, "10:00", "10:30", speed=1.5), places=[place], trips=[free]).signals()) == expected
 
 
 def test_a_pending_fix_does_not_show_the_visit() -> None:

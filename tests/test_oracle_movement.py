@@ -203,6 +203,51 @@ def test_another_trip_or_route_ends_it() -> None:
     assert found == [("10:00", "10:01", "10:02")]
 
 
+YARDS = [
+    square("w", "yard", -20_000, 3000),
+    square("e", "yard", 20_000, 3000),
+    square("m", "yard", 0, 0),
+    square("n", "yard", 115, 0),
+]
+
+
+@pytest.mark.parametrize(
+    ("origin", "destination", "way"),
+    [
+        ("w", "e", 1), ("e", "w", -1), ("w", None, 1), ("e", None, -1), (None, "e", 1), (None, "w", -1), (None, None, 1),
+        ("unknown", None, 1), ("unknown", "w", -1), ("w", "w", 0), ("e", "e", 0), ("m", "m", 0), ("m", "n", 0), ("n", "m", 0),
+        ("m", None, 0), ("m", "e", 1),
+    ],
+)  # fmt: skip
+def test_which_way_a_trip_goes_is_told_by_its_ends(origin: str | None, destination: str | None, way: int) -> None:
+    """Where they are, whichever of them it names; neither: as drawn. If both ways fit as well, none is wrong."""
+    plans = [trip(routes=("401",), origin=origin, destination=destination)]
+    for drawn, along in (
+        (line("401"), way),
+        (OracleRoute("401", line("401").line[::-1]), way if plans_a_way(plans[0]) else -way),
+    ):
+        found = [wrong_by(track, drawn, plans) for track in ((0, -500, -1010), (0, 500, 1010))]
+        assert found == [along == 1, along == -1]
+
+
+def plans_a_way(plan: Trip) -> bool:
+    """Whether it names an end that is known."""
+    return bool({plan.origin, plan.destination} & {yard.id for yard in YARDS})
+
+
+def wrong_by(east: tuple[float, ...], drawn: OracleRoute, plans: list[Trip]) -> bool:
+    """Whether this is the wrong way."""
+    reports = [Said(f"10:0{i}", x, 0, 20.0) for i, x in enumerate(east)]
+    return bool(of(hear(reports, routes=[drawn], trips=plans, places=YARDS, said=BACK), "wrong_way"))
+
+
+@pytest.mark.parametrize(("apart", "as_drawn"), [(240, True), (260, False)])
+def test_a_line_that_ends_where_it_begins_is_driven_as_drawn(apart: float, as_drawn: bool) -> None:
+    """Within 250 m; on a round trip too."""
+    ring = OracleRoute("401", [degrees(*spot) for spot in ((-9000, 0), (9000, 0), (9000, 9000), (-9000, 9000), (-9000, apart))])
+    assert wrong_by((0, -500, -1010), ring, [trip(routes=("401",), origin="w", destination="w")]) == as_drawn
+
+
 def test_where_a_route_comes_back_beside_itself_progress_is_not_known() -> None:
     """Within 250 m of another stretch more than 5 km further along."""
     points = [degrees(-20_000, 0), degrees(20_000, 0), degrees(20_000, 200), degrees(-20_000, 200)]

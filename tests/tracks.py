@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from monitor.fixes import FixBatch, Fleet, VehicleId, normalised
 from monitor.permits import Authorization, Lockdown, Permits
-from monitor.settings import LOADS, Settings, load_settings, read_limits
+from monitor.settings import LOADS, Limits, Settings, load_settings, read_limits
 from monitor.trips import Trip
 from tests.driving import Driver, Row, mangled, wired
 from tests.ground import HOURS, Feature, Ground, oracle_places, oracle_routes, random_limits, random_places, random_routes
@@ -79,7 +79,7 @@ def random_world(seed: int, size: int = 120) -> World:
     for code in rng.permutation(len(IDENTITIES))[: rng.integers(1, len(IDENTITIES) + 1)]:
         fleet.code(IDENTITIES[code])
     fixes = random_fixes(rng, ground, fleet, start, size)
-    trips = random_trips(rng, fleet, fixes, places, routes)
+    trips = astray(np.random.default_rng((seed, 1)), random_trips(rng, fleet, fixes, places, routes), places)
     permits = random_permits(rng, fleet, fixes, places)
     world = World(seed, size, assignments, settings, features, places, routes, trips, permits, fleet, fixes, 0)
     fixes = away_from_edges(world)
@@ -169,6 +169,25 @@ def random_trips(
                 )
             )  # fmt: skip
     return out
+
+
+def astray(rng: np.random.Generator, trips: Sequence[Trip], places: Sequence[OraclePlace]) -> list[Trip]:
+    """Some of the trips with another carrier's place for an end, or with limits where places have none, or none where they have."""
+    ids = [place.id for place in places]
+
+    def end(named: str | None) -> str | None:
+        return str(rng.choice(ids)) if ids and rng.random() < 0.15 else named
+
+    def limits(said: Limits) -> Limits:
+        if rng.random() >= 0.3:
+            return said
+        kinds = {"yard": "60s", "drop": "2m", "rest_area": "none", "parking": "none", "port_of_entry": "none"}
+        more, _ = read_limits({f"long_dwell.{kind}": kinds[kind] for kind in rng.permutation(list(kinds))[:3].tolist()}, "limits")
+        return {**said, "long_dwell": {**said.get("long_dwell", {}), **more["long_dwell"]}}
+
+    return [
+        replace(trip, origin=end(trip.origin), destination=end(trip.destination), limits=limits(trip.limits)) for trip in trips
+    ]
 
 
 def random_permits(rng: np.random.Generator, fleet: Fleet, fixes: FixBatch, places: Sequence[OraclePlace]) -> Permits:

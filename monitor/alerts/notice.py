@@ -41,7 +41,8 @@ class Notice:
     """One message to one recipient. `key` is the same however often it is sent; `repeat` says that it may have arrived before."""
 
     id: int
-    incident: int
+    incident: int | None
+    """None: it is about the monitor itself."""
     key: str
     occasion: str
     severity: str

@@ -27,8 +27,9 @@ from monitor.permits_file import read_authorization, read_lockdown
 from monitor.places import require
 from monitor.register import Register
 from monitor.signals import timestamp
-from monitor.store import configuration_store
-from monitor.store.store import Store, alone, pid_beside
+from monitor.store import configuration_store, tracks
+from monitor.store.archive import folder_in
+from monitor.store.store import Store
 from monitor.trips import DEFAULT_CARRIER
 
 SOURCE = "person"
@@ -68,7 +69,7 @@ def authorize_vehicle(options: argparse.Namespace) -> None:
     with _opened(options) as (configuration, store, clock):
         vehicle, now = _vehicle(options.vehicle), clock()
         record = {**_said(options, "authorization", now), "carrier": vehicle.carrier, "vehicle": vehicle.vehicle}
-        record |= {"place": options.place} | _spot(options, store, vehicle)
+        record |= {"place": options.place} | _spot(options, store, vehicle, folder_in(configuration.settings))
         permit = _checked(read_authorization, record, configuration)
         _ask(store, permit, now)
     where = (
@@ -95,9 +96,9 @@ def judge_anew(options: argparse.Namespace) -> None:
     """Adjudicate: here where no monitor runs on the database, else have the one that runs do it."""
     with _opened(options) as (configuration, store, clock):
         try:
-            lock = alone(store.file)
+            lock = store.hold()
         except StoreError:
-            running = pid_beside(store.file)
+            running = store.holder()
             if running is None:
                 raise
             try:
@@ -109,8 +110,10 @@ def judge_anew(options: argparse.Namespace) -> None:
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # somebody else may ask, and it is being done
         with lock:
             history = Register(store, configuration.settings, configuration.said(), clock())
-            desk = configuration.desk()
-            engine = Engine(store, history.world(), Fleet(), lambda t, changes, now, _: handling.process(t, changes, now, desk))
+            desk, folder = configuration.desk(), folder_in(configuration.settings)
+            engine = Engine(
+                store, history.world(), Fleet(), lambda t, changes, now, _: handling.process(t, changes, now, desk), folder
+            )
             engine.resume()
             waiting = engine.waiting()
             with progress_bar("judging anew") as progress:
@@ -124,8 +127,7 @@ def judge_anew(options: argparse.Namespace) -> None:
 @contextmanager
 def _opened(options: argparse.Namespace) -> Iterator[tuple[Configuration, Store, Clock]]:
     configuration = load_configuration(options.config, options.set)
-    settings = configuration.settings.store
-    store = Store.open(settings.url, settings.busy_timeout, create=False)
+    store = Store.of(configuration.settings.store, create=False)
     try:
         yield configuration, store, clock_beside(store.file)
     finally:
@@ -143,11 +145,11 @@ def _said(options: argparse.Namespace, what: str, now: int) -> dict[str, object]
     }
 
 
-def _spot(options: argparse.Namespace, store: Store, vehicle: VehicleId) -> dict[str, object]:
+def _spot(options: argparse.Namespace, store: Store, vehicle: VehicleId, folder: Path | None) -> dict[str, object]:
     """The spot of an authorization, if it names one."""
     if options.here:
         with store.read() as t:
-            found = t.newest_position(vehicle)
+            found = tracks.newest_position(t, folder, vehicle)
         if found is None:
             raise InputError(
                 f"--here: no position of {vehicle.carrier}/{vehicle.vehicle} is stored; allowed is a vehicle that was heard"

@@ -1,10 +1,8 @@
-"""The commands that go on until they are stopped: run, demo, simulate."""
+"""The commands that go on until they are stopped: run, demo."""
 
 from __future__ import annotations
 
 import argparse
-import logging
-import os
 import signal
 import sys
 import threading
@@ -13,16 +11,16 @@ from pathlib import Path
 
 from rich.console import Console
 
+from monitor import logs
 from monitor.app import App
 from monitor.clock import FastClock, clock_beside, world_clock
 from monitor.commands.speaking import progress_bar, say, typed_command
 from monitor.configuration import load_configuration
-from monitor.demo import SEED, DemoFolder, stop_fleet
+from monitor.demo import DemoFolder, stop_fleet
 from monitor.errors import InputError, ServiceError
-from monitor.ingest.fleet.plan import Plan
-from monitor.ingest.simulate import read_features, run_fleet
 from monitor.live_board import LiveBoard
 from monitor.store.store import file_of
+from monitor.systemd import READY, STOPPING, notify
 
 
 def run(options: argparse.Namespace) -> None:
@@ -30,7 +28,7 @@ def run(options: argparse.Namespace) -> None:
     configuration = load_configuration(options.config, options.set)
     say(*(f"monitor: {warning}" for warning in configuration.geofences.warnings))
     database = file_of(configuration.settings.store.url)
-    if isinstance(clock_beside(database), FastClock):
+    if database is not None and isinstance(clock_beside(database), FastClock):
         raise ServiceError(f"{database.parent}: holds a demo; store.url names another database, or remove the folder")
     app = App(configuration, world_clock, _screen(options), typed_command())
     signal.signal(signal.SIGHUP, lambda *_: app.reload())
@@ -84,48 +82,23 @@ def _has_board(options: argparse.Namespace) -> bool:
 def _serve(app: App, options: argparse.Namespace, begin: Callable[[], None]) -> None:
     """Run until Ctrl-C or SIGTERM; then everything under way is brought to an end."""
     board = _has_board(options)
-    logging.basicConfig(
-        level=logging.ERROR if board else logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # a tick that waits for the one before is nothing to tell
+    logs.configure(app.settings.log, board=board)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: app.stop())
     try:
         with progress_bar("getting ready") as progress:
             app.start(progress)
         begin()
+        notify(READY)
         if board:
             console = Console()
             with LiveBoard(app, console).showing():
                 app.run()
         else:
-            say(f"monitor: ready, MQTT on port {app.port}" if app.port else "monitor: ready")
+            ports = {name: port for name, port in (("MQTT", app.port), ("HTTP", app.web_port)) if port}
+            words = "".join(f", {name} on port {port}" for name, port in ports.items())
+            logs.announce(app.settings.log, f"ready{words}", ports=ports)
             app.run()
     finally:
+        notify(STOPPING)
         app.close()
-
-
-def simulate(options: argparse.Namespace) -> None:
-    """Drive a simulated fleet against a monitor until stopped."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
-    now = world_clock()
-    program, real, started = (int(part) for part in options.anchor.split(":")) if options.anchor else (now, now, now)
-    plan = Plan(SEED, started, read_features(options.geofences), vehicles=options.vehicles, carrier=options.carrier)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    try:
-        secret = options.password_file.read_text(encoding="utf-8").split("\n")[0]
-    except OSError as error:
-        raise InputError(f"{options.password_file}: not readable: {error.strerror}") from None
-    clock = FastClock(program, real, options.rate, started)
-    if options.with_parent:
-        threading.Thread(target=_stop_with_parent, args=(os.getppid(), stop), daemon=True).start()
-    run_fleet(plan, options.host, options.port, secret, clock, stop, options.outbox, rate=options.rate)
-
-
-def _stop_with_parent(parent: int, stop: threading.Event) -> None:
-    """Set `stop` once the process that started this one is gone, however it went."""
-    while not stop.wait(1.0):
-        if os.getppid() != parent:
-            stop.set()

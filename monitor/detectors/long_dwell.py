@@ -1,7 +1,8 @@
 """Long dwell: a vehicle stays in one place longer than that place allows.
 
 A *visit* is a run of fixes of one vehicle in one place, with hysteresis (`visits`). Its limit is the place's `max_dwell`, else its
-kind's; a place without either is not watched.
+kind's; a place without either is not watched. What limits a visit may change while it lasts, with the trip: a limit counts from the
+first fix that shows the visit under it.
 Source: CBSA, Partners in Protection, security profile: procedures for regular inspections after long stops.
 Shapes: M (fix, place) pairs.
 """
@@ -30,13 +31,15 @@ def watch(scene: Scene) -> Watch:
     chosen = chosen[np.lexsort((presence.fix[chosen], presence.place[chosen], scene.row[presence.fix[chosen]]))]
     fix, place, ended = presence.fix[chosen], presence.place[chosen], presence.ended[chosen]
     limit = limits[scene.profile[fix], place]
-    here, limited = np.where(presence.leaving[chosen], KEEPS, SHOWS), limited[chosen] & np.isfinite(limit)
+    limited = limited[chosen] & np.isfinite(limit)
+    here = np.where(presence.leaving[chosen], KEEPS, np.where(limited, SHOWS, ENDS))
     return observed(
         scene,
         fix,
-        np.where((ended == NONE) & limited, here, ENDS),
+        np.where(ended == NONE, here, ENDS),
         subject=place,
         since=presence.since[chosen],
+        judged=scene.time[fix],
         limit=np.rint(np.where(limited, limit, 0.0) * 1000.0).astype(np.int64),
         end=np.where(ended == NONE, scene.time[fix], ended),
         bound=limit,

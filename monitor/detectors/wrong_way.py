@@ -1,6 +1,7 @@
 """Wrong way: a vehicle goes back along the route of its trip.
 
-How far along the nearest route it is, is known within the corridor and where the route does not come back near itself (`progress`).
+How far along the nearest route it is, is known within the corridor, where the route does not come back near itself, and on a trip
+that does not go there and back (`progress`).
 The condition holds from the furthest point on; it is shown once the vehicle has fallen back far enough, and ends when it has come
 forward again from the point furthest back.
 Limit: metres back from the furthest point.

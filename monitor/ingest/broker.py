@@ -1,215 +1,289 @@
-"""An external MQTT broker as a source of deliveries: what the broker holds for us is acknowledged after its commit.
+"""An external MQTT broker as a door: what the broker holds for us is acknowledged after its commit.
 
-paho-mqtt with MQTT 5: the client id is fixed and the session kept, so that the broker holds what comes while we are away; messages
-of QoS 1 are acknowledged by hand. Packet ids start over with each connection, so an acknowledgement is only sent on the connection
-its message came on: connections are counted, and paho drops what is queued for sending when it reconnects. An unacknowledged
-message comes again; duplicates end at the fix.
+The connection is kept by `uplink`. Messages come with QoS 1 and wait at the broker until their acknowledgement; what comes again
+ends at the fix, as a duplicate. A retained position is taken like any other: it is as old as its own time says, and the broker sends
+it only when a subscription is new. Carrier and vehicle are those of the topic: that nobody publishes under another's is the broker's
+to see to, by its access list.
 """
 
 from __future__ import annotations
 
+import json
 import logging
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
-
-from monitor.errors import ServiceError
+from monitor.findings import FOREIGN_TOPIC, SESSION_LOST, Finding
 from monitor.fixes import Reject
-from monitor.ingest.delivery import Delivery, Message
+from monitor.ingest.delivery import Message
+from monitor.ingest.inbox import Arrival as Taken
 from monitor.ingest.inbox import Inbox
-from monitor.ingest.topics import FIX, Refusal, parse
-from monitor.settings import Broker as Address
+from monitor.ingest.mqtt.fields import ProtocolError
+from monitor.ingest.mqtt.packets import V5, publish
+from monitor.ingest.sequence import Receipt
+from monitor.ingest.topics import FIX, STATUS, STATUSES, TRIP, Address, Refusal, parse
+from monitor.ingest.uplink.conversation import Conversation
+from monitor.ingest.uplink.mail import Letter
+from monitor.ingest.uplink.uplink import Uplink
+from monitor.settings import Broker as Settings
 
 log = logging.getLogger("monitor.broker")
 
-TICK_S = 1.0
-KEEP_ALIVE_S = 60
-ANSWER_S = 15.0
-"""How long the broker may take to answer CONNECT and SUBSCRIBE at the start."""
-RECONNECT_S = (1, 60)
-"""Shortest and longest wait before connecting again; doubled in between."""
+TRIPS = "telematics/v1/+/+/trip"
+BROKER_LOST, QOS_0_DROPPED, NOT_PUBLISHED = "broker_lost", "qos_0_dropped", "not_published"
+TOPICS_KNOWN = 100_000
+"""Topics that are remembered taken apart."""
+
+Parse = Callable[[str], Address | Refusal]
+
+
+class Acquaintance(Protocol):
+    """Whether this client id has met this broker before: then the broker should have kept its session."""
+
+    def known(self) -> bool:
+        """Whether they have."""
+        ...
+
+    def met(self) -> None:
+        """Remember that they have."""
+        ...
+
+
+class Stranger:
+    """Remembers nothing."""
+
+    def known(self) -> bool:
+        """They have not."""
+        return False
+
+    def met(self) -> None:
+        """Forget it."""
 
 
 @dataclass(slots=True)
 class Arrival:
-    """One message as the broker sent it."""
+    """What one carrier's devices sent, of one piece of the stream."""
 
-    packet_id: int
-    """0 where it wants no acknowledgement."""
-    connection: int
-    """The count of the connection it came on."""
+    door: object
+    carrier: str
+    conversation: Conversation | None
+    packets: list[bytes] = field(default_factory=list)
+    """The packet ids that want an acknowledgement, in this conversation."""
     messages: list[Message] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    statuses: list[Message] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     size: int = 0
-    count: int = 1
+    count: int = 0
 
 
-class BrokerSource:
-    """A subscription at a broker as a source of deliveries.
+@dataclass
+class Counts:
+    """What has happened since the start, for people to see."""
 
-    `start` connects and subscribes; iterate; `close` may be called from any thread or a signal handler, and the iteration ends
-    after the delivery under way, within a second. A broker that goes away later is connected to again, for as long as it takes.
-    """
+    sessions_lost: int = 0
+    dropped: int = 0
+    """Messages of QoS 0 that came faster than they can be stored."""
+    refused: int = 0
+    """Letters that the broker did not take."""
 
-    def __init__(self, address: Address, batch_messages: int) -> None:
-        self._address = address
-        self._inbox: Inbox[Arrival] = Inbox(batch_messages)
-        self._connection = 0
-        self._counting = threading.Lock()
-        """Held while an acknowledgement is queued, and while connections are counted."""
-        self._thread: threading.Thread | None = None
-        self._subscribed = threading.Event()
-        self._refusal = ""
-        self._dropped = 0
-        self._iterating = self._ending = False
-        self._client = self._made()
 
-    def start(self) -> None:
+class Broker:
+    """A subscription at a broker as a door; a broker that goes away later is connected to again, for as long as it takes."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        batch_messages: int,
+        *,
+        parse: Parse = parse,
+        filters: Sequence[str] = (),
+        acquaintance: Acquaintance | None = None,
+    ) -> None:
+        self._settings, self._parse = settings, parse
+        self._inbox, self._batch = Inbox(batch_messages), batch_messages
+        self._acquaintance = acquaintance or Stranger()
+        self._expected = False
+        """Whether the broker should have kept our session."""
+        self._gathered: dict[str, Arrival] = {}
+        self._topics: dict[bytes, Address | Refusal] = {}
+        self.counts = Counts()
+        wanted = [*(filters or (settings.topic, STATUSES)), *([TRIPS] if settings.trips else [])]
+        self.filters = list(dict.fromkeys(_of_group(pattern, settings.topic) for pattern in wanted))
+        self.uplink = Uplink(settings, self.filters, self)
+
+    def start(self, inbox: Inbox) -> None:
         """Connect and subscribe.
 
         Raises
         ------
         ServiceError
-            If the broker is not there, refuses us or the subscription, or does not answer.
+            If the broker is not there, refuses us or a subscription, or does not answer.
         """
-        address, where = self._address, f"broker {self._address.host} port {self._address.port}"
-        if address.username:
-            self._client.username_pw_set(address.username, _password(address))
-        session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves it untyped
-        session.SessionExpiryInterval = int(address.session_expiry.total_seconds())
-        session.ReceiveMaximum = address.receive_maximum
-        try:
-            self._client.connect(address.host, address.port, KEEP_ALIVE_S, clean_start=False, properties=session)
-        except OSError as error:
-            raise ServiceError(f"{where} cannot be reached: {error.strerror or error}") from error
-        self._client.loop_start()
-        answered = self._subscribed.wait(ANSWER_S)
-        if self._refusal or not answered:
-            self._leave()
-            raise ServiceError(f"{where} {self._refusal or f'did not answer in {ANSWER_S:g} s'}")
-        log.info("subscribed to %s at %s", address.topic, where)
+        self._inbox = inbox
+        self._expected = self._acquaintance.known()
+        self.uplink.start()
+        self._acquaintance.met()
+        log.info("subscribed to %s at %s", ", ".join(self.filters), self.uplink.where)
 
-    def __iter__(self) -> Iterator[Delivery]:
-        """Yield what arrived, an empty delivery each second without anything; ends after `close`.
+    @property
+    def connected(self) -> bool:
+        """Whether messages can come at the moment."""
+        return self.uplink.connected
 
-        Raises
-        ------
-        ServiceError
-            If the thread that receives has died.
-        """
-        self._iterating = True
-        try:
-            while not self._ending and (arrivals := self._inbox.take(TICK_S)) is not None:
-                if self._thread is not None and not self._thread.is_alive():
-                    raise ServiceError("the MQTT client stopped receiving; see the log")
-                yield self._delivery(arrivals)
-        finally:
-            self._iterating = False
-            self._leave()
+    def acknowledge(self, arrivals: Sequence[Taken], receipts: Sequence[Receipt]) -> None:
+        """Acknowledge what is on disk, each in the conversation it came in, and tell the devices."""
+        for arrival in arrivals:
+            if isinstance(arrival, Arrival) and arrival.conversation is not None and arrival.packets:
+                arrival.conversation.acknowledge(arrival.packets)
+        if self._settings.acknowledge:
+            for receipt in receipts:
+                self._tell(receipt)
+        self.uplink.ring()
+
+    def publish(self, carrier: str, topic: str, payload: bytes, *, retain: bool) -> None:
+        """Publish for a carrier's people, from any thread; of what waits under one topic the newest alone goes out."""
+        self.uplink.mail.post((carrier, topic), Letter(topic, payload, retain))
+        self.uplink.ring()
+
+    def fault(self) -> str | None:
+        """Why nothing comes any more, though the broker be there; None while it does, or may again."""
+        return self.uplink.fault()
 
     def close(self) -> None:
-        """End the iteration; disconnect, at its end or now if nobody iterates. The broker keeps the session."""
-        self._ending = True
-        if not self._iterating:
-            self._leave()
+        """Take nothing more in."""
+        self.uplink.hush()
 
-    def _made(self) -> paho.Client:
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2, self._address.client_id, protocol=MQTTProtocolVersion.MQTTv5, manual_ack=True
-        )
-        client.reconnect_delay_set(*RECONNECT_S)
-        client.on_connect = self._connected
-        client.on_connect_fail = self._failed
-        client.on_disconnect = self._disconnected
-        client.on_subscribe = self._answered
-        client.on_message = self._arrived
-        return client
+    def join(self) -> None:
+        """Disconnect; the broker keeps the session."""
+        self.uplink.join()
 
-    def _leave(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
+    def _tell(self, receipt: Receipt) -> None:
+        carrier, vehicle = receipt.vehicle
+        said = {"boot": receipt.boot, "through": receipt.through, "missing": receipt.missing}
+        topic = f"telematics/v1/{carrier}/{vehicle}/ack"
+        self.uplink.mail.post((topic, receipt.boot), Letter(topic, json.dumps(said, separators=(",", ":")).encode()))
 
-    def _delivery(self, arrivals: Sequence[Arrival]) -> Delivery:
-        messages = [message for arrival in arrivals for message in arrival.messages]
-        rejects = [reject for arrival in arrivals for reject in arrival.rejects]
-        return Delivery(messages, rejects, lambda: self._acknowledge(arrivals))
+    # -- told by the uplink, in its thread --
 
-    def _acknowledge(self, arrivals: Sequence[Arrival]) -> None:
-        for arrival in arrivals:
-            with self._counting:
-                if arrival.packet_id and arrival.connection == self._connection:
-                    self._client.ack(arrival.packet_id, 1)
+    def crowded(self) -> bool:
+        """Whether too many bytes wait for the main loop: the rest then waits at the broker."""
+        return self._inbox.full("")
 
-    # -- called by paho in its thread; an exception here would end it without a word --
-
-    def _connected(
-        self, client: paho.Client, _data: Any, flags: paho.ConnectFlags, reason: ReasonCode, _said: Properties | None
-    ) -> None:
-        self._thread = threading.current_thread()
-        if reason.is_failure:
-            self._refuse(f"refuses us: {reason}")
-            return
-        log.info("connected; the broker %s", "kept our session" if flags.session_present else "starts a new session")
-        client.subscribe(self._address.topic, options=SubscribeOptions(1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB))
-
-    def _failed(self, _client: paho.Client, _data: Any) -> None:
-        log.warning("the broker cannot be reached; trying again")
-
-    def _disconnected(
-        self, _client: paho.Client, _data: Any, _flags: paho.DisconnectFlags, reason: ReasonCode, _said: Properties | None
-    ) -> None:
-        with self._counting:
-            self._connection += 1
-        log.log(logging.INFO if self._ending else logging.WARNING, "disconnected: %s", reason)
-
-    def _answered(
-        self, _client: paho.Client, _data: Any, _packet_id: int, reasons: list[ReasonCode], _said: Properties | None
-    ) -> None:
-        if any(reason.is_failure for reason in reasons):
-            self._refuse(f"refuses the subscription to {self._address.topic}: {reasons[0]}")
-        self._subscribed.set()
-
-    def _refuse(self, why: str) -> None:
-        """At the start it ends the start; later we go on trying, and say so."""
-        log.error("the broker %s", why)
-        self._refusal = self._refusal or why
-        self._subscribed.set()
-
-    def _arrived(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        if message.qos == 0 and self._inbox.full:
-            self._dropped += 1
-            if self._dropped % 1000 == 1:
-                log.warning("%d messages of QoS 0 dropped so far: they come faster than they can be stored", self._dropped)
-            return
-        payload = bytes(message.payload)
-        arrival = Arrival(message.mid if message.qos else 0, self._connection, size=len(payload))
+    def message(self, conversation: Conversation, first: int, body: bytes) -> None:
+        """Take one message in; the topic says whose it is."""
+        address: Address | Refusal | None
         try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            arrival.rejects.append(Reject("", "", "", "topic: a text that is not UTF-8", payload))
+            raw, packet, payload = publish(first, body, V5)
+        except ProtocolError as error:  # it must not come again and again: it is acknowledged, and kept
+            raw, packet, payload = _what_can_be_read(first, body, error)
+            address = Refusal(f"MQTT: {error}")
         else:
-            address = parse(topic)
-            if isinstance(address, Refusal):
-                arrival.rejects.append(Reject("", "", topic, address.reason, payload))
-            elif address.channel == FIX:
-                arrival.messages.append(Message(address.carrier, address.vehicle, topic, payload))
-        self._inbox.put(arrival)
+            address = self._topics.get(raw) or self._address(raw)
+        carrier = "" if isinstance(address, Refusal) else address.carrier
+        if not packet and self._inbox.full(carrier):
+            self._drop(carrier)
+            return
+        arrival = self._gathered.get(carrier)
+        if arrival is None or arrival.conversation is not conversation or arrival.count >= self._batch:
+            self.piece()
+            arrival = self._gathered[carrier] = Arrival(self, carrier, conversation)
+        arrival.count += 1
+        arrival.size += len(body)
+        if packet:
+            arrival.packets.append(packet)
+        if isinstance(address, Refusal):
+            topic = raw.decode(errors="replace")
+            arrival.rejects.append(Reject("", "", topic, address.reason, payload))
+        elif address.channel == FIX or (address.channel == TRIP and self._settings.trips):
+            arrival.messages.append(_message(address, payload))
+        elif address.channel == STATUS:
+            arrival.statuses.append(_message(address, payload))
+        else:
+            self._refuse(arrival, address, payload)
+
+    def piece(self) -> None:
+        """Hand over what was gathered."""
+        gathered, self._gathered = self._gathered, {}
+        for arrival in gathered.values():
+            self._inbox.put(arrival)
+
+    def welcomed(self, *, session_kept: bool) -> None:
+        """Say so where the broker should have kept our session and has not."""
+        if not session_kept and self._expected:
+            self.counts.sessions_lost += 1
+            why = "the broker no longer had our session: what it held for us is lost, unless the devices send it again"
+            log.error("%s: %s", self.uplink.where, why)
+            self._note(Finding(SESSION_LOST, "", self._settings.client_id, f"{self.uplink.where}: {why}"))
+        self._expected = True
+
+    def subscribed(self, refused: Sequence[str]) -> None:
+        """At the start every subscription must be granted; later it is told."""
+        if refused:
+            why = f"refuses the subscription to {', '.join(refused)}"
+            self.uplink.refuse(why)
+            self.outage(why)
+        self.uplink.answered()
+
+    def outage(self, why: str) -> None:
+        """Note that somebody has to do something about it."""
+        self._note(Finding(BROKER_LOST, "", self._settings.client_id, f"{self.uplink.where} {why}"))
+
+    def unheard(self, letter: Letter, reason: str) -> None:
+        """Note that the broker does not let us publish."""
+        self.counts.refused += 1
+        if self.counts.refused % 1000 == 1:
+            why = f"the broker does not take {letter.topic}: {reason}"
+            log.warning("%s (%d so far)", why, self.counts.refused)
+            self._note(Finding(NOT_PUBLISHED, "", self._settings.client_id, why))
+
+    def _address(self, raw: bytes) -> Address | Refusal:
+        try:
+            address = self._parse(raw.decode())
+        except UnicodeDecodeError:
+            return Refusal("topic: a text that is not UTF-8")
+        if isinstance(address, Address) and not address.carrier:
+            address = Refusal("neither the topic nor its feed names a carrier")
+        if len(self._topics) >= TOPICS_KNOWN:
+            self._topics.clear()
+        self._topics[raw] = address
+        return address
+
+    def _refuse(self, arrival: Arrival, address: Address, payload: bytes) -> None:
+        """Somebody publishes what is not theirs, or not taken here."""
+        reason = f"{address.channel} is not taken from the broker"
+        if address.channel == TRIP:
+            reason += " (ingest.broker.trips)"
+        arrival.rejects.append(Reject(address.carrier, address.vehicle, address.topic, reason, payload))
+        arrival.findings.append(Finding(FOREIGN_TOPIC, address.carrier, address.topic, reason))
+
+    def _drop(self, carrier: str) -> None:
+        self.counts.dropped += 1
+        if self.counts.dropped % 1000 == 1:
+            why = f"{self.counts.dropped} messages of QoS 0 dropped so far: they come faster than they can be stored"
+            log.warning(why)
+            self._note(Finding(QOS_0_DROPPED, carrier, self._settings.client_id, why))
+
+    def _note(self, finding: Finding) -> None:
+        self._inbox.put(Arrival(self, finding.carrier, None, findings=[finding], count=1))
 
 
-def _password(address: Address) -> str | None:
-    """The first line of the password file, None without one."""
-    if not address.password_file:
-        return None
-    try:
-        return Path(address.password_file).read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ServiceError(f"{address.password_file} (ingest.broker.password_file) cannot be read: {error}") from error
+def _message(address: Address, payload: bytes) -> Message:
+    return Message(address.carrier, address.vehicle, address.topic, payload, address.feed, address.device)
+
+
+def _what_can_be_read(first: int, body: bytes, error: ProtocolError) -> tuple[bytes, bytes, bytes]:
+    """Topic and packet id of a PUBLISH that is wrong further on, and its whole body; raises the error where there is no packet id."""
+    end = 2 + int.from_bytes(body[:2], "big")
+    packet = body[end : end + 2] if first & 0x06 else b""
+    if first & 0x06 and len(packet) < 2:
+        raise error
+    return body[2:end], packet, body
+
+
+def _of_group(pattern: str, topic: str) -> str:
+    """The statuses and trips of the same vehicles as the positions: of a monitor for some carriers alone."""
+    if pattern not in (STATUSES, TRIPS) or not topic.endswith(f"/{FIX}"):
+        return pattern
+    return topic.removesuffix(FIX) + pattern.rpartition("/")[2]

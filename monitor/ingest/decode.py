@@ -2,7 +2,8 @@
 
 A dispatcher's messages are passed on.
 
-A payload may be gzip, up to a bound. A fix further ahead of the clock than the settings allow is quarantined with the rejects.
+A payload may be gzip, up to a bound. A fix further ahead of the clock than the settings allow is quarantined with the rejects, and so is
+one of a device that is in nobody's register. Our own form is read a batch at a time, any other a payload at a time.
 Shapes: N fixes.
 """
 
@@ -12,14 +13,17 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
-from monitor.fixes import ALARM_NAMES, EARLIEST_MS, LATEST_MS, Alarm, FixBatch, Fleet, Reject, VehicleId, empty, normalised
+from monitor.findings import UNKNOWN_DEVICE, Finding
+from monitor.fixes import FixBatch, Fleet, Reject
 from monitor.ingest.delivery import Message
-from monitor.ingest.formats import FORMATS, Format
-from monitor.ingest.formats.native import Fix
+from monitor.ingest.feeds import NO_FEEDS, Feeds
+from monitor.ingest.formats import Fault, native
+from monitor.ingest.formats.reading import FAULTS, checked
+from monitor.ingest.identity import Adoptions
+from monitor.ingest.sequence import Numbered
+from monitor.ingest.sheet import Sheet
 from monitor.ingest.topics import TRIP
-from monitor.settings import Ingest, format_duration, milliseconds
+from monitor.settings import Ingest
 
 OF_TRIPS = f"/{TRIP}"
 GZIP = b"\x1f\x8b"
@@ -29,6 +33,9 @@ PART_BYTES = 8 * LARGEST_BYTES
 """Payload judged in one transaction, a packed one counted as large as it may be."""
 REASONS = 5
 """Faults of one message that are told in full."""
+STRANGERS = 50
+"""Unknown devices of one message that are listed."""
+NOBODY: Adoptions = {}
 
 
 class Decoded(NamedTuple):
@@ -38,35 +45,96 @@ class Decoded(NamedTuple):
     rejects: list[Reject]
     plans: list[Message]
     """Messages of a dispatcher, which only the configuration can judge."""
+    numbered: Sequence[Numbered] = ()
+    """The numbers of the fixes that are taken, and of those that are kept as rejects."""
+    findings: Sequence[Finding] = ()
 
 
-def decode(messages: Sequence[Message], now: int, fleet: Fleet, settings: Ingest) -> Decoded:
-    """Read the fixes of messages that arrived at `now` (ms); what is wrong becomes a reject with its reason and its bytes."""
-    rows: list[tuple[float | int | None, ...]] = []
-    rejects: list[Reject] = []
-    plans: list[Message] = []
-    native, latest = FORMATS["native"], min(now + milliseconds(settings.future), LATEST_MS - 1)
-    for message in messages:
-        if message.topic.endswith(OF_TRIPS):
-            plans.append(message)
-            continue
-        code, faults = -1, []
-        for fix in _read(native, message.payload, settings.max_fixes_per_message):
-            if isinstance(fix, str):
-                faults.append(fix)
+def decode(
+    messages: Sequence[Message],
+    now: int,
+    fleet: Fleet,
+    settings: Ingest,
+    devices: Adoptions = NOBODY,
+    feeds: Feeds | None = None,
+) -> Decoded:
+    """Read the fixes of messages that arrived at `now` (ms); what is wrong becomes a reject with its reason and its bytes.
+
+    `devices` is the register; `feeds` are those of the settings, given where they are compiled already.
+    """
+    if feeds is None:
+        feeds = Feeds(settings.feed) if settings.feed else NO_FEEDS
+    sheet, plans, most, quick = Sheet(messages), list[Message](), settings.max_fixes_per_message, native.quick
+    for at, message in enumerate(messages):
+        payload = message.payload
+        if not message.feed:
+            if message.topic.endswith(OF_TRIPS):
+                plans.append(message)
                 continue
-            ms = round(fix.time.timestamp() * 1e6) // 1000
-            if not EARLIEST_MS <= ms <= latest:
-                faults.append(_untimely(ms, now, settings))
-                continue
-            if code < 0:
-                code = fleet.code(VehicleId(message.carrier, message.vehicle))
-            rows.append((code, ms, fix.lon, fix.lat, fix.speed_mps, fix.heading_deg, fix.accuracy_m, *_flags(fix)))
-        if faults:
-            more = [f"and {len(faults) - REASONS} more"] if len(faults) > REASONS else []
-            reason = "; ".join([*faults[:REASONS], *more])
-            rejects.append(Reject(message.carrier, message.vehicle, message.topic, reason, message.payload))
-    return Decoded(_batch(fleet, rows), rejects, plans)
+            if payload[:1] == b"{" and payload.isascii():  # the usual case, without a call more than needed
+                try:
+                    sheet.rows.append(quick(payload))  # type: ignore[arg-type]  # an object is one row
+                    sheet.of_row.append(at)
+                    continue
+                except FAULTS:
+                    pass
+        _read(sheet, at, message, feeds, most)
+    fixes = sheet.fixes(fleet, now, settings, devices)
+    rejects = [reject for at in sheet.wrong() for reject in _rejects(messages[at], sheet, at)]
+    return Decoded(fixes, rejects, plans, sheet.numbered, _findings(messages, sheet))
+
+
+def _read(sheet: Sheet, at: int, message: Message, feeds: Feeds, most: int) -> None:
+    """Put the fixes of one message on the sheet: ours as rows, whose times are read later; any other as readings."""
+    try:
+        read = feeds.reader(message.feed) if message.feed else None
+        payload = unpacked(message.payload)
+    except KeyError:
+        return sheet.refuse(at, Fault(f"feed {message.feed!r} is not in the configuration"))
+    except (zlib.error, ValueError) as error:
+        return sheet.refuse(at, Fault(f"not readable as gzip: {error}"))
+    rows = _rows(payload) if read is None else None
+    found = (read or native.PLAIN)(payload) if rows is None else ()
+    count = len(found) if rows is None else len(rows)
+    if count > most:
+        return sheet.refuse(at, Fault(f"{count} fixes in one message; allowed are {most}"))
+    return sheet.add_readings(at, found) if rows is None else sheet.add_rows(at, rows)
+
+
+def _rows(payload: bytes) -> list[native.Row] | None:
+    """The fixes of a payload of our own form, if nothing is wrong with any."""
+    try:
+        found = native.quick(checked(payload))
+    except FAULTS:
+        return None
+    return found if isinstance(found, list) else [found]
+
+
+def _rejects(message: Message, sheet: Sheet, at: int) -> Iterator[Reject]:
+    """What is kept of a message of which something is wrong: once for all its faults, and once for each unknown device."""
+    reasons = [fault.reason for fault in sheet.faults.get(at, ())]
+    reasons += [f"identity: {forged.detail}" for forged in sheet.forged.get(at, ())]
+    strangers = list(dict.fromkeys(sheet.strangers.get(at, ())))
+    listed = strangers[: max(1, min(STRANGERS, LARGEST_BYTES // max(1, len(message.payload))))]
+    if len(listed) < len(strangers):
+        reasons.append(f"{len(strangers)} devices of one message are in nobody's register, listed are {len(listed)}")
+    if reasons:
+        more = [f"and {len(reasons) - REASONS} more"] if len(reasons) > REASONS else []
+        yield Reject(message.carrier, message.vehicle, message.topic, "; ".join([*reasons[:REASONS], *more]), message.payload)
+    for stranger in listed:
+        reason = stranger.reason(message.carrier)
+        yield Reject(message.carrier, message.vehicle, message.topic, reason, message.payload, stranger.device)
+
+
+def _findings(messages: Sequence[Message], sheet: Sheet) -> list[Finding]:
+    """What somebody should look into, each once."""
+    found: dict[Finding, None] = {}
+    for at, contradictions in sheet.forged.items():
+        found |= dict.fromkeys(forged.finding(messages[at].carrier) for forged in contradictions)
+    for at, strangers in sheet.strangers.items():
+        carrier = messages[at].carrier
+        found |= dict.fromkeys(Finding(UNKNOWN_DEVICE, carrier, each.device, each.reason(carrier)) for each in strangers)
+    return list(found)
 
 
 def in_parts(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
@@ -82,22 +150,6 @@ def in_parts(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
         size += weight
     if begin < len(messages):
         yield messages[begin:]
-
-
-def _untimely(ms: int, now: int, settings: Ingest) -> str:
-    """Say what is wrong with a time."""
-    if not EARLIEST_MS <= ms < LATEST_MS:
-        return "time is not in the years 1900 to 2199"
-    return f"time is {(ms - now) // 1000} s ahead of the clock; allowed are {format_duration(settings.future)}"
-
-
-def _read(form: Format, payload: bytes, most: int) -> list[Fix | str]:
-    try:
-        payload = unpacked(payload)
-    except (zlib.error, ValueError) as error:
-        return [f"not readable as gzip: {error}"]
-    fixes = form.read(payload)
-    return fixes if len(fixes) <= most else [f"{len(fixes)} fixes in one message; allowed are {most}"]
 
 
 def unpacked(payload: bytes) -> bytes:
@@ -117,31 +169,3 @@ def unpacked(payload: bytes) -> bytes:
     if not reader.eof or reader.unused_data:
         raise ValueError("it ends too early" if not reader.eof else "something follows its end")
     return out
-
-
-def _flags(fix: Fix) -> tuple[int, int, int]:
-    """Ignition, door and alarms as numbers."""
-    alarms = 0
-    for name in fix.alarms or ():
-        alarms |= ALARM_NAMES.get(name.lower(), Alarm.OTHER)
-    return (-1 if fix.ignition is None else int(fix.ignition), -1 if fix.door is None else int(fix.door), alarms)
-
-
-def _batch(fleet: Fleet, rows: list[tuple[float | int | None, ...]]) -> FixBatch:
-    if not rows:
-        return empty()
-    vehicle, ms, lon, lat, speed, heading, accuracy, ignition, door, alarms = zip(*rows, strict=True)
-    floats = [np.array(column, np.float64) for column in (lon, lat, speed, heading, accuracy)]
-    return normalised(
-        fleet,
-        np.array(vehicle, np.int32),
-        np.array(ms, np.int64).view("datetime64[ms]"),
-        floats[0],
-        floats[1],
-        speed=floats[2],
-        heading=floats[3],
-        accuracy=floats[4],
-        ignition=np.array(ignition, np.int8),
-        door=np.array(door, np.int8),
-        alarms=np.array(alarms, np.uint32),
-    )

@@ -83,6 +83,11 @@ def _walk(section: Any, prefix: str) -> list[Setting]:
         value, key = getattr(section, item.name), prefix + item.name
         if dataclasses.is_dataclass(value):
             out += _walk(value, key + ".")
+        elif "each" in item.metadata:
+            for name, each in value.items():
+                out += _walk(each, f"{key}.{name}.")
+        elif "keys" in item.metadata:
+            out += [Setting(f"{key}.{name}", said, item.metadata["doc"]) for name, said in value.items()]
         elif isinstance(value, Mapping):
             out += [
                 Setting(f"{key}.{name}.{detector}.{parameter}", _shown(said), item.metadata["doc"])
@@ -178,6 +183,10 @@ class _Reader:
         default = item.default_factory() if item.default_factory is not dataclasses.MISSING else item.default
         if dataclasses.is_dataclass(default):
             return self.section(type(default), value, key + ".") if self.is_table(value, key) else default
+        if "each" in item.metadata:
+            return self.named_sections(item.metadata["each"], value, key)
+        if "keys" in item.metadata:
+            return self.texts(item.metadata["keys"], value, key)
         if isinstance(default, Mapping):
             return self.named_overrides(default, value, key)
         if "bounds" in item.metadata and not isinstance(item.metadata["bounds"][0], timedelta):
@@ -187,6 +196,23 @@ class _Reader:
         if isinstance(default, bool):
             return self.flag(value, key, default=default)
         return self.text(item, value, key, default)
+
+    def named_sections(self, kind: type, value: Any, key: str) -> Mapping[str, Any]:
+        """Read any number of sections of one kind, each below its name."""
+        if not self.is_table(value, key):
+            return {}
+        tables = {name: table for name, table in value.items() if self.is_table(table, f"{key}.{name}")}
+        return {name: self.section(kind, table, f"{key}.{name}.") for name, table in tables.items()}
+
+    def texts(self, allowed: Sequence[str], value: Any, key: str) -> Mapping[str, str]:
+        """Read a table of texts."""
+        if not self.is_table(value, key):
+            return {}
+        self.unknown(value, allowed, f"{key}.")
+        for name, said in value.items():
+            if not isinstance(said, str) or not said:
+                self.fault(f"{key}.{name}", said, "a text")
+        return {name: said for name, said in value.items() if name in allowed and isinstance(said, str)}
 
     def named_overrides(self, default: Overrides, value: Any, key: str) -> Overrides:
         """Read `load` or `carrier`, over what is built in."""

@@ -50,6 +50,16 @@ def _flag(doc: str, *, default: bool) -> Any:
     return field(default=default, metadata={"doc": doc})
 
 
+def _named(kind: type, doc: str) -> Any:
+    """Any number of sections of one kind, each by a name of its own."""
+    return field(default_factory=dict, metadata={"each": kind, "doc": doc})
+
+
+def _texts(doc: str, *, allowed: Sequence[str]) -> Any:
+    """A table of texts, its keys among those allowed."""
+    return field(default_factory=dict, metadata={"keys": tuple(allowed), "doc": doc})
+
+
 def _section(kind: type, doc: str) -> Any:
     return field(default_factory=kind, metadata={"doc": doc})
 
@@ -224,6 +234,22 @@ class Listener:
     )
     receive_maximum: int = _number(5000, 1, 65535, "unacknowledged QoS 1 messages a client may have under way")
     send_buffer_bytes: int = _number(1_048_576, 4096, 268_435_455, "a client that does not read this much is closed")
+    tls_certificate: str = _text("", "PEM file of the server's certificate chain; empty for no TLS")
+    tls_key: str = _text("", "PEM file of its private key")
+    client_ca: str = _text("", "PEM file of those who sign client certificates; empty for none")
+    client_crl: str = _text("", "PEM file of client certificates that are revoked; empty for none")
+    client_certificates: str = _text(
+        "optional",
+        "whether a device must show one; its common name is CARRIER or CARRIER/VEHICLE",
+        allowed=("optional", "required"),
+    )
+    carrier_connections: int = _number(10_000, 1, 1_000_000, "connections of one carrier; one more is refused")
+    carrier_messages_per_s: float = _number(
+        20_000.0, 1.0, 1e9, "messages of one carrier; beyond it the carrier is read more slowly"
+    )
+    carrier_bytes_per_s: float = _number(
+        33_554_432.0, 1024.0, 1e12, "bytes of one carrier; beyond it the carrier is read more slowly"
+    )
 
 
 @dataclass(frozen=True)
@@ -240,26 +266,122 @@ class Broker:
     topic: str = _text("telematics/v1/+/+/fix", "topic filter to subscribe to")
     receive_maximum: int = _number(1000, 1, 65535, "unacknowledged messages the broker may have under way")
     session_expiry: timedelta = _duration("7d", "1m", "365d", "how long the broker keeps what we have not fetched")
+    tls: bool = _flag("connect by TLS", default=False)
+    ca_file: str = _text("", "PEM file of those who sign the broker's certificate; empty for the system's")
+    certificate: str = _text("", "PEM file of our own certificate, where the broker asks for one")
+    key: str = _text("", "PEM file of its private key")
+    acknowledge: bool = _flag("publish to the devices' /ack topics what is on disk", default=True)
+    keepalive: timedelta = _duration(
+        "30s", "1s", "1h", "a connection that is silent for this long is tried, and as long again later given up"
+    )
+    trips: bool = _flag("take /trip too: only where the broker lets nobody but dispatch publish there", default=False)
+
+
+SPEED_UNITS = ("mps", "kmh", "knots", "mph")
+FIX_KEYS = ("time", "lat", "lon", "speed", "heading", "accuracy", "ignition", "door", "alarms")
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Messages in another form than our own, known by their topic."""
+
+    topic: str = _text(
+        "",
+        "levels; {carrier}, {vehicle} and {device} name what stands there, + is any one level, `#` the rest",
+        pattern=r"[^\s\0]{1,512}",
+    )
+    format: str = _text("native", "the payload's form", pattern=r"[a-z0-9_]{1,32}")
+    carrier: str = _text(
+        "",
+        "whose it is, where a broker's topic does not name one; on our own listener it is the connection's",
+        pattern=r"[\w.~:-]{0,64}",
+    )
+    speed_unit: str = _text("", "where the sender's differs from the form's own", allowed=("", *SPEED_UNITS))
+    keys: Mapping[str, str] = _texts("payload keys, where the sender's differ from the form's own", allowed=FIX_KEYS)
 
 
 @dataclass(frozen=True)
 class Ingest:
     """Where positions come in."""
 
-    source: str = _text("listener", "which of the two ways in", allowed=("listener", "broker"))
+    source: str = _text("listener", "which of the two ways in", allowed=("listener", "broker", "both"))
     batch_messages: int = _number(5000, 1, 1_000_000, "at most this many messages in one transaction")
     future: timedelta = _duration("5m", "0s", "24h", "a fix further ahead of the clock is quarantined")
     max_fixes_per_message: int = _number(10_000, 1, 1_000_000, "a longer array is rejected whole")
     listener: Listener = _section(Listener, "")
     broker: Broker = _section(Broker, "")
+    feed: Mapping[str, Feed] = _named(Feed, "messages in other forms, by topic")
+
+
+def _kept(default: str, doc: str) -> Any:
+    return field(
+        default=parse_duration(default), metadata={"bounds": (parse_duration("1d"), parse_duration("36500d")), "doc": doc}
+    )
+
+
+def _kept_for_ever(doc: str) -> Any:
+    return field(default=None, metadata={"bounds": (parse_duration("1d"), parse_duration("36500d")), "doc": doc})
+
+
+@dataclass(frozen=True)
+class Keep:
+    """How long what is kept where; "none" for ever. Signals, incidents, notices and the journal are evidence and stay."""
+
+    fixes: timedelta | None = _kept("90d", "in the database; older days move to the archive")
+    rejects: timedelta | None = _kept("90d", "what was not taken")
+    findings: timedelta | None = _kept("365d", "findings that are closed")
+    archive: timedelta | None = _kept_for_ever("files of the archive")
 
 
 @dataclass(frozen=True)
 class Store:
     """The database."""
 
-    url: str = _text("sqlite:///var/monitor.db", "SQLAlchemy URL; a relative SQLite path is relative to the working folder")
+    url: str = _text(
+        "sqlite:///var/monitor.db",
+        "SQLAlchemy URL, sqlite or postgresql; a relative SQLite path is relative to the working folder",
+    )
+    password_file: str = _text("", "PostgreSQL: file whose first line is the password; empty for none")
     busy_timeout: timedelta = _duration("30s", "1s", "10m", "how long to wait for a locked database")
+    partition: str = _text("month", "PostgreSQL: what one partition of the fixes holds", allowed=("month", "day"))
+    archive: str = _text("var/archive", "folder of the Parquet archive; empty for none: then nothing leaves the database")
+    archive_at: str = _text("04:00", "when, in the general time zone, what is old moves", pattern=r"([01]\d|2[0-3]):[0-5]\d")
+    keep: Keep = _section(Keep, "")
+
+
+@dataclass(frozen=True)
+class Web:
+    """Our own HTTP server: positions by POST, health, metrics."""
+
+    enabled: bool = _flag("whether there is one", default=True)
+    host: str = _text("127.0.0.1", "address to listen on")
+    port: int = _number(8080, 0, 65535, "TCP port; 0 takes a free one")
+    tls_certificate: str = _text("", "PEM file of the server's certificate chain; empty for no TLS")
+    tls_key: str = _text("", "PEM file of its private key")
+    max_body_bytes: int = _number(4_194_304, 1024, 268_435_455, "a larger body is refused")
+    token_file: str = _text("", "file whose first line is the token that /metrics asks for; empty for none")
+
+
+@dataclass(frozen=True)
+class Health:
+    """That a dead monitor is noticed by somebody."""
+
+    heartbeat_url: str = _text("", "asked by GET while all is well; empty for none", pattern=r"(https?://\S+)?")
+    heartbeat_every: timedelta = _duration("1m", "1s", "1d", "how often")
+    alive_at: str = _text(
+        "07:00",
+        "when, in the general time zone, contacts are told how many vehicles were heard",
+        pattern=r"([01]\d|2[0-3]):[0-5]\d",
+    )
+    alive_to: str = _text("", "the contact who is told; empty for nobody")
+
+
+@dataclass(frozen=True)
+class Log:
+    """What the program writes of itself, to the error stream."""
+
+    form: str = _text("text", "lines for people, or one JSON object a line", allowed=("text", "json"))
+    level: str = _text("warning", "the least that is written", allowed=("debug", "info", "warning", "error"))
 
 
 @dataclass(frozen=True)
@@ -304,6 +426,9 @@ class Settings:
     ingest: Ingest = _section(Ingest, "")
     store: Store = _section(Store, "")
     alerts: Alerts = _section(Alerts, "")
+    web: Web = _section(Web, "")
+    health: Health = _section(Health, "")
+    log: Log = _section(Log, "")
     load: Overrides = field(default_factory=lambda: LOAD_DEFAULTS, metadata={"doc": "limits that differ for a load class"})
     carrier: Overrides = field(default_factory=dict, metadata={"doc": "limits that differ for a carrier"})
 

@@ -12,8 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Row, func, insert, or_, select, tuple_, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import ColumnElement, Row, insert, or_, select, tuple_, update
 
 from monitor.alerts.escalation import Policy, Run, RunState
 from monitor.alerts.incident import FOREVER, Incident, Link, Member, State
@@ -89,7 +88,7 @@ def save_incident(transaction: Transaction, value: Incident) -> Incident:
     else:
         transaction.connection.execute(update(incident).where(incident.c.id == value.id).values(row))
     links = [{"incident_id": value.id, "signal_id": member.id, "link": str(member.link)} for member in value.members]
-    query = upsert(incident_signal)
+    query = transaction.upsert(incident_signal)
     kept = query.on_conflict_do_update(index_elements=["incident_id", "signal_id"], set_={"link": query.excluded.link})
     transaction.connection.execute(kept, links)
     return value
@@ -123,7 +122,7 @@ def save_run(transaction: Transaction, run: Run) -> None:
         "state": str(run.state),
         "version": run.version,
     }
-    query = upsert(escalation_run).values(row)
+    query = transaction.upsert(escalation_run).values(row)
     transaction.connection.execute(query.on_conflict_do_update(index_elements=["incident_id"], set_=row))
 
 
@@ -138,7 +137,7 @@ class Moment(NamedTuple):
 
 def timeline(transaction: Transaction, number: int) -> list[Moment]:
     """Everything that happened to an incident and its notices, who did it and why, in the order of the journal."""
-    whose = func.json_extract(journal.c.body, "$.incident") == number
+    whose = transaction.database.says(journal.c.body, "incident", number)
     about = or_(journal.c.kind.startswith("incident."), journal.c.kind.startswith("notice."))
     query = select(journal.c.at, journal.c.actor, journal.c.kind, journal.c.body).where(about, whose).order_by(journal.c.seq)
     moments = []

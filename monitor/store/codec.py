@@ -79,5 +79,5 @@ def signal_from_row(carrier: str, vehicle: str, row: Sequence[Any], state: str) 
 
 
 def encodable(text: str) -> str:
-    """The same text, but what UTF-8 cannot carry (half a surrogate pair, from a hostile client or a shell) is spelled out."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    """The same text, but what a database cannot carry (half a surrogate pair, or NUL, from a hostile client or a shell) is spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")

@@ -57,7 +57,7 @@ def _insert(transaction: Transaction, rows: Sequence[Row], *, applied: bool) -> 
     query = insert(configuration).returning(configuration.c.id, sort_by_parameter_order=True)
     ids = transaction.connection.execute(query, values).scalars().all()
     told = [journal.Told(row.by, "configuration", _told(row, number)) for row, number in zip(rows, ids, strict=True)]
-    journal.append(transaction.connection, told, max(row.recorded for row in rows))
+    journal.append(transaction, told, max(row.recorded for row in rows))
     return ids
 
 

@@ -1,30 +1,28 @@
-"""Who may connect: generated tokens and chosen passwords of carriers and their vehicles.
+"""Credentials, kept: generated tokens and chosen passwords of carriers and their vehicles; `verifier` says whose one is.
 
-A credential belongs to a carrier, or to one vehicle of it; a dispatch credential to a carrier's dispatchers, who send trips and no
-positions. The user name is `carrier` or `carrier/vehicle`; a carrier's own credential may also connect as `carrier/vehicle` and is then
-bound to that vehicle. Neither a token nor a password is ever stored: a token has 256 random bits, so its SHA-256 is enough; a password
-is stored through scrypt. The shape of what is presented decides which of the two is compared, never what is stored for that name: an
-answer takes as long for a name that nobody has as for a wrong secret, and thousands of devices that reconnect with tokens cost next to
-nothing.
+A credential belongs to a carrier, or to one vehicle of it; a dispatch credential to a carrier's dispatchers, who send trips and
+no positions. The user name is `carrier` or `carrier/vehicle`; a carrier's own credential may also connect as `carrier/vehicle`
+and is then bound to that vehicle. Neither a token nor a password is ever stored: a token has 256 random bits, so its SHA-256 is
+enough; a password is stored through scrypt. The shape of what is presented decides which of the two is compared, never what is
+stored for that name: an answer takes as long for a name that nobody has as for a wrong secret, and thousands of devices that
+reconnect with tokens cost next to nothing.
+
+A credential may have an end in the future: after a rotation the old one stays valid for a grace, so that devices can change
+over. A client certificate is not kept here; one that must not connect any more is, by its fingerprint.
 """
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 import secrets
-import threading
-import time
-from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 
-from monitor.errors import MonitorError, ServiceError
-from monitor.fixes import NAME, Identity
+from monitor.errors import MonitorError
+from monitor.fixes import NAME
 from monitor.store.schema import credential
-from monitor.store.store import Store
 from monitor.store.transaction import Transaction
 
 TOKEN = re.compile(rb"[A-Za-z0-9_-]{43}")
@@ -33,15 +31,13 @@ NAMES_ALLOWED = "1 to 64 of A-Z a-z 0-9 . _ ~ : - that start with a letter, a di
 SHORTEST_PASSWORD = 12
 COST = {"n": 2**14, "r": 8, "p": 1}
 """scrypt: 16 MB and some 40 ms a password."""
-REMEMBERED = 10_000
-"""Results of scrypt that are kept for clients that reconnect."""
-SCRYPTS_A_SECOND = 8
-"""Passwords not seen before that are looked at; tokens are not counted."""
-FRESH_SECONDS = 1.0
-"""A credential counts, or is revoked, within this of its commit."""
+FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+"""SHA-256 of a certificate, as `openssl x509 -fingerprint -sha256` shows it, without its colons and in small letters."""
 
 DEVICE, DISPATCH = "device", "dispatch"
 """What a credential is for: positions, or trips."""
+CERTIFICATE = "certificate"
+"""The kind of a row that denies a client certificate."""
 
 Subject = tuple[str, str | None]
 """A carrier, and one vehicle of it or None for all."""
@@ -56,7 +52,12 @@ class Credential(NamedTuple):
     kind: str
     created: int
     revoked: int | None
+    """When it ends or has ended, ms; None while nothing is said of an end."""
     role: str
+
+    def ended(self, now: int) -> bool:
+        """Whether it is not valid any more."""
+        return self.revoked is not None and self.revoked <= now
 
 
 def create(
@@ -94,10 +95,34 @@ def set_password(
     secret = password.encode("utf-8", "surrogateescape")
     if TOKEN.fullmatch(secret):
         raise MonitorError("the password has the shape of a generated token (43 letters, digits, - or _): choose another")
-    earlier = [item for item in listed(transaction) if item[1:4] == (carrier, vehicle, "password") and item.revoked is None]
+    earlier = [item for item in _in_force(transaction, (carrier, vehicle), now) if item.kind == "password"]
     _add(transaction, (carrier, vehicle), "password", scrypt_record(secret, secrets.token_bytes(16)), now, by)
     for item in earlier:
         revoke(transaction, item.id, now, by)
+
+
+def rotate(
+    transaction: Transaction, subject: Subject, now: int, grace_ms: int, by: str = "command line", *, dispatch: bool = False
+) -> tuple[str, list[Credential]]:
+    """Make a new token; gives it, and the earlier tokens and passwords of the same subject and role, which end after the grace.
+
+    One that ends sooner anyway keeps its end.
+
+    Raises
+    ------
+    MonitorError
+        If there is none to rotate.
+    """
+    role = DISPATCH if dispatch else DEVICE
+    earlier = [item for item in _in_force(transaction, subject, now) if item.role == role]
+    if not earlier:
+        raise MonitorError(
+            f"{_named(subject)}: has no {role} credential in force; allowed is one that `monitor carrier list` shows"
+        )
+    token = create(transaction, *subject, now, by, dispatch=dispatch)
+    end = now + grace_ms
+    later = [item for item in earlier if item.revoked is None or item.revoked > end]
+    return token, [_end(transaction, item, end, now, by) for item in later]
 
 
 def revoke(transaction: Transaction, credential_id: int, now: int, by: str = "command line") -> Credential:
@@ -109,12 +134,45 @@ def revoke(transaction: Transaction, credential_id: int, now: int, by: str = "co
         If there is none of that id, or it was revoked before.
     """
     found = next((item for item in listed(transaction) if item.id == credential_id), None)
-    if found is None or found.revoked is not None:
+    if found is None or found.ended(now):
         raise MonitorError(f"credential {credential_id}: " + ("there is none" if found is None else "was revoked before"))
-    transaction.connection.execute(update(credential).where(credential.c.id == credential_id).values(revoked=now))
-    body = {"id": found.id, "carrier": found.carrier, "vehicle": found.vehicle, "kind": found.kind, "role": found.role}
-    transaction.record(by, "credential.revoked", body, now)
-    return found._replace(revoked=now)
+    return _end(transaction, found, now, now, by)
+
+
+def revoke_all(transaction: Transaction, subject: Subject, now: int, by: str = "command line") -> list[Credential]:
+    """End every credential of a carrier itself, or of one vehicle; those of a carrier's vehicles are not the carrier's own.
+
+    Raises
+    ------
+    MonitorError
+        If none is in force.
+    """
+    found = _in_force(transaction, subject, now)
+    if not found:
+        raise MonitorError(f"{_named(subject)}: has no credential in force")
+    return [_end(transaction, item, now, now, by) for item in found]
+
+
+def deny_certificate(
+    transaction: Transaction, subject: Subject, fingerprint: str, now: int, by: str = "command line"
+) -> Credential:
+    """Let a client certificate connect no more, whoever signed it; denying it again changes nothing.
+
+    Raises
+    ------
+    MonitorError
+        If the fingerprint is not a SHA-256 in hexadecimal, or a name cannot be a level of a topic.
+    """
+    plain = fingerprint.replace(":", "").lower()
+    if not FINGERPRINT.fullmatch(plain):
+        raise MonitorError(
+            f"fingerprint {fingerprint!r}: allowed is a SHA-256, 64 hexadecimal digits, colons between them or not"
+        )
+    same = select(credential.c.id).where(credential.c.kind == CERTIFICATE, credential.c.secret == plain)
+    stored = transaction.connection.execute(same).scalar()
+    if stored is None:
+        stored = _add(transaction, subject, CERTIFICATE, plain, now, by, ended=now)
+    return next(item for item in listed(transaction) if item.id == stored)
 
 
 def listed(transaction: Transaction) -> list[Credential]:
@@ -129,134 +187,41 @@ def scrypt_record(password: bytes, salt: bytes) -> str:
     return "$".join(("scrypt", *(str(COST[name]) for name in "nrp"), salt.hex(), digest.hex()))
 
 
-def _add(transaction: Transaction, subject: Subject, kind: str, secret: str, now: int, by: str, role: str = DEVICE) -> None:
+def _add(
+    transaction: Transaction,
+    subject: Subject,
+    kind: str,
+    secret: str,
+    now: int,
+    by: str,
+    role: str = DEVICE,
+    ended: int | None = None,
+) -> int:
     carrier, vehicle = subject
     for what, name in (("carrier", carrier), ("vehicle", vehicle)):
         if name is not None and not NAME.fullmatch(name):
             raise MonitorError(f"{what} {name!r}: allowed are {NAMES_ALLOWED}")
     values = {"carrier": carrier, "vehicle": vehicle, "kind": kind, "role": role, "secret": secret, "created": now}
-    stored = transaction.connection.execute(insert(credential).values(values).returning(credential.c.id)).scalar_one()
+    query = insert(credential).values(values | {"revoked": ended}).returning(credential.c.id)
+    stored: int = transaction.connection.execute(query).scalar_one()
     body = {"id": stored, "carrier": carrier, "vehicle": vehicle, "kind": kind, "role": role}
-    transaction.record(by, "credential.created", body, now)
+    shown = body | {"fingerprint": secret} if kind == CERTIFICATE else body
+    transaction.record(by, "credential.created" if ended is None else "certificate.denied", shown, now)
+    return stored
 
 
-class _Known(NamedTuple):
-    """The valid credentials, as of one state of the table."""
-
-    state: tuple[int, ...]
-    tokens: Mapping[Subject, tuple[bytes, ...]]
-    passwords: Mapping[Subject, str]
-    dispatch: Mapping[str, tuple[bytes, ...]]
-    """The tokens of each carrier's dispatchers."""
+def _end(transaction: Transaction, item: Credential, at: int, now: int, by: str) -> Credential:
+    """Give a credential an end, `now` or later."""
+    transaction.connection.execute(update(credential).where(credential.c.id == item.id).values(revoked=at))
+    body = {"id": item.id, "carrier": item.carrier, "vehicle": item.vehicle, "kind": item.kind, "role": item.role}
+    transaction.record(by, "credential.revoked", body if at == now else body | {"at": at}, now)
+    return item._replace(revoked=at)
 
 
-class Verifier:
-    """Says who a user name and a secret are, from a copy of the credentials that is at most a second old. For any thread.
-
-    A token is compared in microseconds; a password that was not seen lately takes two rounds of scrypt (some 80 ms): call from a
-    thread where that would hold up others.
-    """
-
-    def __init__(self, store: Store, seconds: Callable[[], float] = time.monotonic) -> None:
-        self._store = store
-        self._seconds = seconds
-        self._lock = threading.Lock()
-        self._known = _Known((), {}, {}, {})
-        self._looked = float("-inf")
-        self._key = secrets.token_bytes(32)
-        self._absent = scrypt_record(b"", secrets.token_bytes(16))
-        self._results: dict[bytes, bool] = {}
-        self._spent: list[float] = []
-
-    def authenticate(self, username: str, password: bytes) -> Identity | None:
-        """Give the identity of a user name and a secret; None, whatever is wrong with them.
-
-        Raises
-        ------
-        StoreError
-            If the credentials cannot be read.
-        ServiceError
-            If more unknown passwords are tried than there is time for.
-        """
-        known = self._fresh()
-        carrier, slash, vehicle = username.partition("/")
-        if not NAME.fullmatch(carrier) or (slash and not NAME.fullmatch(vehicle)):
-            return None
-        subjects: list[Subject] = [(carrier, vehicle), (carrier, None)] if slash else [(carrier, None)]
-        if TOKEN.fullmatch(password):
-            presented = hashlib.sha256(password).digest()
-            dispatch = _among(presented, known.dispatch.get(carrier, ()))  # compared for every name, so that it takes as long
-            if dispatch and not slash:
-                return Identity(carrier, dispatch=True)
-            accepted = max([_among(presented, known.tokens.get(subject, ())) for subject in subjects])
-        else:
-            accepted = bool(known.passwords) and self._password_matches(known, subjects, password)
-        return Identity(carrier, vehicle if slash else None) if accepted else None
-
-    def _password_matches(self, known: _Known, subjects: list[Subject], password: bytes) -> bool:
-        for subject in subjects:
-            if subject in known.passwords and self._scrypt_agrees(subject, known.passwords[subject], password):
-                return True
-        for subject in subjects:
-            if subject not in known.passwords:
-                self._scrypt_agrees(subject, self._absent, password)  # the same work for a name that has none
-        return False
-
-    def _scrypt_agrees(self, subject: Subject, record: str, password: bytes) -> bool:
-        """Whether a password belongs to a record; a result is remembered under a keyed hash of all three, never the password."""
-        asked = hmac.digest(self._key, f"{subject}{record}".encode() + password, "sha256")
-        agrees = self._results.get(asked)
-        if agrees is None:
-            self._spend()
-            agrees = hmac.compare_digest(scrypt_record(password, bytes.fromhex(record.split("$")[4])), record)
-            with self._lock:
-                if len(self._results) >= REMEMBERED:
-                    self._results.pop(next(iter(self._results)))
-                if agrees:  # what strangers guess pushes nobody out
-                    self._results[asked] = agrees
-        return agrees
-
-    def _spend(self) -> None:
-        """Take one of the few computations of a second; guessing costs the guesser its turn, not everybody else theirs."""
-        now = self._seconds()
-        with self._lock:
-            self._spent = [at for at in self._spent if now - at < 1.0]
-            if len(self._spent) >= SCRYPTS_A_SECOND:
-                raise ServiceError("too many passwords are being tried; try again")
-            self._spent.append(now)
-
-    def _fresh(self) -> _Known:
-        with self._lock:
-            now = self._seconds()
-            if now - self._looked >= FRESH_SECONDS:
-                self._known = _loaded(self._store, self._known)
-                self._looked = now
-            return self._known
+def _in_force(transaction: Transaction, subject: Subject, now: int) -> list[Credential]:
+    return [item for item in listed(transaction) if item[1:3] == subject and not item.ended(now)]
 
 
-def _among(presented: bytes, digests: tuple[bytes, ...]) -> bool:
-    """Whether a digest is one of several, in a time that does not say which."""
-    return max([hmac.compare_digest(presented, one) for one in digests], default=False)
-
-
-def _loaded(store: Store, known: _Known) -> _Known:
-    """The valid credentials: `known` itself, unless a row was added or revoked since."""
-    with store.read() as transaction:
-        connection = transaction.connection
-        counts = select(func.count(), func.count(credential.c.revoked), func.coalesce(func.max(credential.c.id), 0))
-        state = tuple(connection.execute(counts.select_from(credential)).one())
-        if state == known.state:
-            return known
-        tokens: dict[Subject, tuple[bytes, ...]] = {}
-        passwords: dict[Subject, str] = {}
-        dispatch: dict[str, tuple[bytes, ...]] = {}
-        query = select(credential).where(credential.c.revoked.is_(None)).order_by(credential.c.id)
-        for row in connection.execute(query):
-            subject = (row.carrier, row.vehicle)
-            if row.role == DISPATCH:
-                dispatch[row.carrier] = (*dispatch.get(row.carrier, ()), bytes.fromhex(row.secret))
-            elif row.kind == "token":
-                tokens[subject] = (*tokens.get(subject, ()), bytes.fromhex(row.secret))
-            else:
-                passwords[subject] = row.secret
-    return _Known(state, tokens, passwords, dispatch)
+def _named(subject: Subject) -> str:
+    carrier, vehicle = subject
+    return f"{carrier}/{vehicle}" if vehicle else carrier

@@ -12,13 +12,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from monitor.store.codec import encodable
 from monitor.store.schema import journal, journal_head
 
 if TYPE_CHECKING:
     from monitor.store.store import Store
+    from monitor.store.transaction import Transaction
 
 BEGINNING = "0" * 64
 """What stands for the hash before the first entry."""
@@ -58,9 +59,9 @@ class Told(NamedTuple):
     body: Mapping[str, Any]
 
 
-def append(connection: Connection, told: Sequence[Told], at: int) -> int:
+def append(transaction: Transaction, told: Sequence[Told], at: int) -> int:
     """Add entries after the head, inside the caller's transaction; returns the seq of the last."""
-    seq, previous = connection.exec_driver_sql(HEAD).one()
+    seq, previous = transaction.run(HEAD).one()
     rows = []
     for item in told:
         actor, kind, body = encodable(item.actor), encodable(item.kind), canonical(item.body)
@@ -69,8 +70,8 @@ def append(connection: Connection, told: Sequence[Told], at: int) -> int:
         rows.append((seq, at, actor, kind, body, previous, own))
         previous = own
     if rows:
-        connection.exec_driver_sql(INSERT, rows)
-        connection.exec_driver_sql(MOVE_HEAD, (seq, previous))
+        transaction.run(INSERT, rows)
+        transaction.run(MOVE_HEAD, (seq, previous))
     return int(seq)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row, Select, case, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from monitor.alerts.incident import SEVERITIES, State
 from monitor.alerts.notice import Notice
@@ -56,7 +55,8 @@ def add_notice(transaction: Transaction, value: Notice, next_at: int) -> bool:
         "state": "queued",
         "why": value.why,
     }
-    return transaction.connection.execute(upsert(notice).values(row).on_conflict_do_nothing()).rowcount == 1
+    written = transaction.upsert(notice).values(row).on_conflict_do_nothing().returning(notice.c.id)
+    return transaction.connection.execute(written).first() is not None
 
 
 def is_due(transaction: Transaction, channels: Collection[str] | None, now: int) -> bool:
@@ -81,8 +81,8 @@ def lease_next(transaction: Transaction, channels: Collection[str] | None, now: 
 
 
 def still_wanted(transaction: Transaction, value: Notice) -> str:
-    """Why a notice need not be sent any more; empty while it must. A mere note is a record and always sent."""
-    if value.severity == SEVERITIES[0]:
+    """Why a notice need not be sent any more; empty while it must. A mere note, or a word about the monitor, is always sent."""
+    if value.severity == SEVERITIES[0] or value.incident is None:
         return ""
     query = select(incident.c.state, incident.c.acknowledged_by, incident.c.resolved_by).where(incident.c.id == value.incident)
     state, acknowledged_by, resolved_by = transaction.connection.execute(query).one()

@@ -11,16 +11,19 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    REAL,
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
     Double,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Table,
     Text,
@@ -28,8 +31,9 @@ from sqlalchemy import (
     false,
     text,
 )
+from sqlalchemy.types import TypeEngine
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest revision of the migrations: the schema that this file describes."""
 
 metadata = MetaData(
@@ -44,6 +48,9 @@ metadata = MetaData(
 
 Id = BigInteger().with_variant(Integer, "sqlite")
 """A database's own number of a row; SQLite counts by itself only where the type is INTEGER."""
+Single: TypeEngine[float] = Double().with_variant(REAL(), "postgresql")
+"""What is a float32 in memory."""
+Small = Integer().with_variant(SmallInteger(), "postgresql")
 
 
 def _one_of(column: str, *values: str) -> CheckConstraint:
@@ -79,22 +86,25 @@ vehicle = Table(
 fix = Table(
     "fix",
     metadata,
-    Column("vehicle_id", Id, ForeignKey("vehicle.id"), primary_key=True, autoincrement=False),
+    Column("vehicle_id", Id, primary_key=True, autoincrement=False),
     Column("time", BigInteger, primary_key=True, autoincrement=False),
     Column("digest", BigInteger, primary_key=True, autoincrement=False),
     _number("lon", optional=True),
     _number("lat", optional=True),
-    _number("speed", optional=True),
-    _number("heading", optional=True),
-    _number("accuracy", optional=True),
-    Column("ignition", Integer),
-    Column("door", Integer),
+    Column("speed", Single),
+    Column("heading", Single),
+    Column("accuracy", Single),
+    Column("ignition", Small),
+    Column("door", Small),
     Column("alarms", BigInteger, nullable=False),
-    Column("quality", Integer, nullable=False),
+    Column("quality", Small, nullable=False),
     Column(
-        "late", Integer, nullable=False
+        "late", Small, nullable=False
     ),  # 1: it came at or before the vehicle's frontier; 2: so late that it waits to be judged
+    # A server would look up the vehicle of every single row, which takes as long as all else; vehicles are never deleted.
+    ForeignKeyConstraint(["vehicle_id"], ["vehicle.id"]).ddl_if(dialect="sqlite"),
     sqlite_with_rowid=False,
+    postgresql_partition_by="RANGE (time)",
 )
 
 reject = Table(
@@ -107,7 +117,103 @@ reject = Table(
     _text("topic"),
     _text("reason"),
     Column("payload", LargeBinary, nullable=False),
+    _text("device", optional=True),  # an id that is in nobody's register: taken once it is adopted
+    _instant("released", optional=True),  # when it was taken after all
 )
+Index(
+    "ix_reject_quarantined",
+    reject.c.carrier,
+    reject.c.device,
+    sqlite_where=reject.c.device.is_not(None) & reject.c.released.is_(None),
+    postgresql_where=reject.c.device.is_not(None) & reject.c.released.is_(None),
+)
+
+device = Table(
+    "device",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _text("carrier"),
+    _text("device"),  # as the sender's payloads and topics name it
+    _text("vehicle"),
+    _instant("adopted"),
+    _text("by"),
+    _instant("ended", optional=True),
+)
+Index(
+    "ix_device_in_force",
+    device.c.carrier,
+    device.c.device,
+    unique=True,
+    sqlite_where=device.c.ended.is_(None),
+    postgresql_where=device.c.ended.is_(None),
+)
+
+received = Table(
+    "received",
+    metadata,
+    Column("vehicle_id", Id, ForeignKey("vehicle.id"), primary_key=True, autoincrement=False),
+    Column("boot", Text, primary_key=True),
+    Column("through", BigInteger, nullable=False),  # every number up to here is on disk
+    _text("missing"),  # JSON [[first, last], ...] between `through` and the highest
+    Column("highest", BigInteger, nullable=False),
+    _instant("heard"),
+)
+
+status = Table(
+    "status",
+    metadata,
+    Column("carrier", Text, primary_key=True),
+    Column("vehicle", Text, primary_key=True),
+    _instant("at"),
+    Column("payload", LargeBinary, nullable=False),  # the retained message of its status topic
+)
+
+finding = Table(
+    "finding",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _text("kind"),
+    _text("carrier"),
+    _text("subject"),  # vehicle, device, topic or file that it is about
+    _text("detail"),
+    _instant("first"),
+    _instant("last"),
+    Column("count", BigInteger, nullable=False, server_default=text("1")),
+    _instant("closed", optional=True),
+)
+Index(
+    "ix_finding_open",
+    finding.c.kind,
+    finding.c.carrier,
+    finding.c.subject,
+    unique=True,
+    sqlite_where=finding.c.closed.is_(None),
+    postgresql_where=finding.c.closed.is_(None),
+)
+
+archived = Table(
+    "archived",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("date", Text, nullable=False),  # ISO, of event time in UTC
+    _text("carrier"),
+    _text("file"),  # below the archive's folder
+    Column("fixes", BigInteger, nullable=False),
+    _instant("first"),
+    _instant("last"),
+    Column("hash", String(64), nullable=False),
+    _instant("written"),
+)
+Index(None, archived.c.carrier, archived.c.last)
+
+last_commit = Table(
+    "last_commit",
+    metadata,
+    Column("writer", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    _instant("at"),
+)
+"""On a server: by what a writer whose commit was not answered finds out what became of it. In a file it stays empty."""
 
 checkpoint = Table(
     "checkpoint",
@@ -213,7 +319,7 @@ notice = Table(
     "notice",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("incident_id", Id, ForeignKey("incident.id"), nullable=False),
+    Column("incident_id", Id, ForeignKey("incident.id"), nullable=True),  # NULL: a message about the monitor itself
     Column("kind", Text, nullable=False, server_default=text("''")),
     Column("severity", Text, nullable=False, server_default=text("''")),
     _text("contact"),
@@ -295,12 +401,12 @@ credential = Table(
     Column("id", Id, primary_key=True),
     _text("carrier"),
     _text("vehicle", optional=True),  # NULL: the whole carrier's
-    Column("kind", String(8), nullable=False),
+    Column("kind", String(11), nullable=False),
     Column("role", String(8), nullable=False, server_default=text("'device'")),
     _text("secret"),  # of a token its SHA-256, of a password its scrypt record; never the secret itself
     _instant("created"),
     _instant("revoked", optional=True),
-    _one_of("kind", "token", "password"),
+    _one_of("kind", "token", "password", "certificate"),  # a certificate is listed only once it is revoked
     _one_of("role", "device", "dispatch"),
 )
 Index(None, credential.c.carrier, credential.c.vehicle)

@@ -16,7 +16,7 @@ AT_ONCE = 10_000
 
 LAST_POSITIONS = f"""
 SELECT carrier, max(newest) AS newest FROM (SELECT v.carrier AS carrier, (SELECT f.time FROM fix AS f
-WHERE f.vehicle_id = v.id AND f.quality & {int(UNPOSITIONED)} = 0 ORDER BY f.time DESC LIMIT 1) AS newest FROM vehicle AS v)
+WHERE f.vehicle_id = v.id AND f.quality & {int(UNPOSITIONED)} = 0 ORDER BY f.time DESC LIMIT 1) AS newest FROM vehicle AS v) AS each
 WHERE newest IS NOT NULL GROUP BY carrier
 """  # noqa: S608 (a number, from this program)
 OF_LOST = """
@@ -27,7 +27,7 @@ JOIN incident AS i ON i.id = l.incident_id WHERE s.state = 'open' AND s.kind = ?
 
 def last_positions(transaction: Transaction) -> dict[str, int]:
     """Of each carrier the time (ms) of the newest position of any of its vehicles."""
-    return {row.carrier: row.newest for row in transaction.connection.exec_driver_sql(LAST_POSITIONS)}
+    return {row.carrier: row.newest for row in transaction.run(LAST_POSITIONS)}
 
 
 def incidents_of_lost(transaction: Transaction) -> list[Incident]:
@@ -41,7 +41,7 @@ def operational(transaction: Transaction) -> list[Incident]:
 
 
 def _found(transaction: Transaction, condition: str, *values: str) -> list[Incident]:
-    numbers = [row[0] for row in transaction.connection.exec_driver_sql(OF_LOST + condition, values)]
+    numbers = [row[0] for row in transaction.run(OF_LOST + condition, values)]
     found: dict[int, Incident] = {}
     for begin in range(0, len(numbers), AT_ONCE):
         found |= find_incidents(transaction, numbers[begin : begin + AT_ONCE])

@@ -1,8 +1,8 @@
 """One transaction: everything that is stored or read inside it is there whole, or not at all.
 
 A writing transaction holds the database's one write lock from its beginning; a reading one sees a single instant of the database
-(both are opened by `store.Store`). The hot inserts and look-ups are SQL text with raw tuples, much faster than dictionaries, and
-lists of keys travel as one JSON parameter, so that their number has no limit.
+(both are opened by `store.Store`). The hot inserts and look-ups are SQL text with raw tuples, much faster than dictionaries; it is
+written as `database.Database` says, for every kind of database.
 Shapes: N fixes.
 """
 
@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, CursorResult, Table, bindparam, delete, func, insert, select, update
 
 from monitor.errors import StoreError
 from monitor.fixes import I8, UNPOSITIONED, Bool, FixBatch, Fleet, Reject, VehicleId, arranged
@@ -24,15 +23,14 @@ from monitor.signals import Change, ChangeKind, Signal, StoredSignal, log_order
 from monitor.store import journal
 from monitor.store.codec import (
     FIX_COLUMNS,
-    INSERT_FIX,
     SIGNAL_FIELDS,
     encodable,
-    fix_rows,
     fixes_from_rows,
     milliseconds_of,
     signal_from_row,
     signal_values,
 )
+from monitor.store.database import Database, Upsert
 from monitor.store.schema import fix as fix_table
 from monitor.store.schema import signal as signal_table
 from monitor.store.schema import vehicle as vehicle_table
@@ -42,9 +40,9 @@ LATE, WAITING = 1, 2
 """What is said of a fix that came at or before its vehicle's frontier; and of one so late that it waits to be judged."""
 
 PRESENT = """
-SELECT asked.key FROM json_each(?) AS asked CROSS JOIN fix AS f ON f.vehicle_id = json_extract(asked.value, '$[0]')
-AND f.time = json_extract(asked.value, '$[1]') AND f.digest = json_extract(asked.value, '$[2]')
+SELECT {key} FROM {asked} CROSS JOIN fix AS f ON f.vehicle_id = {n0} AND f.time = {n1} AND f.digest = {n2}
 """
+VEHICLES = "SELECT {key}, v.id FROM {asked} CROSS JOIN vehicle AS v ON v.carrier = {t0} AND v.name = {t1}"
 FIXES_OF = f"""
 SELECT ?, {FIX_COLUMNS} FROM fix AS f WHERE f.vehicle_id = ? AND f.time > ? AND f.time <= ? AND f.late < {WAITING} ORDER BY f.time, f.digest
 """  # noqa: S608 (the names of columns, from this program)
@@ -57,7 +55,7 @@ SELECT lon, lat FROM fix WHERE vehicle_id = ? AND quality & {int(UNPOSITIONED)} 
 EVER = (-(2**63), 2**63 - 1)
 """Before and after every instant."""
 
-INSERT_REJECT = "INSERT INTO reject (received, carrier, vehicle, topic, reason, payload) VALUES (?, ?, ?, ?, ?, ?)"
+INSERT_REJECT = "INSERT INTO reject (received, carrier, vehicle, topic, reason, payload, device) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 SAVE_CHECKPOINT = (
     "INSERT INTO checkpoint (vehicle_id, frontier, body) VALUES (?, ?, ?) "
@@ -75,11 +73,10 @@ DELETE FROM checkpoint WHERE vehicle_id = ? AND frontier <
 
 _READ = ", ".join(f's."{name}"' for name in SIGNAL_FIELDS)
 SIGNALS_FROM = f"""
-SELECT s.vehicle_id, s.id, s.state, {_READ} FROM json_each(?) AS asked CROSS JOIN signal AS s
-ON s.vehicle_id = asked.value AND s.state = 'open'
+SELECT s.vehicle_id, s.id, s.state, {_READ} FROM {{asked}} CROSS JOIN signal AS s ON s.vehicle_id = {{value}} AND s.state = 'open'
 UNION ALL
-SELECT s.vehicle_id, s.id, s.state, {_READ} FROM json_each(?) AS asked CROSS JOIN signal AS s
-ON s.vehicle_id = json_extract(asked.value, '$[0]') AND s.state = 'closed' AND s.decided > json_extract(asked.value, '$[1]')
+SELECT s.vehicle_id, s.id, s.state, {_READ} FROM {{asked}} CROSS JOIN signal AS s
+ON s.vehicle_id = {{n0}} AND s.state = 'closed' AND s.decided > {{n1}}
 ORDER BY 2
 """  # noqa: S608 (likewise)
 
@@ -87,12 +84,23 @@ ORDER BY 2
 class Transaction:
     """What can be stored and read, inside one transaction. Not for use after it, nor from a second thread."""
 
-    def __init__(self, connection: Connection, known: Mapping[VehicleId, int]) -> None:
+    def __init__(self, connection: Connection, known: Mapping[VehicleId, int], database: Database) -> None:
         self.connection = connection
         """SQLAlchemy's, for the rows of incidents and notices."""
+        self.database = database
         self.met: dict[VehicleId, int] = {}
         """Ids learned here; they hold beyond the transaction only once it is committed."""
         self._known = known
+
+    # statements
+
+    def run(self, statement: str, parameters: Sequence[Any] | None = None) -> CursorResult[*tuple[Any, ...]]:
+        """Run a statement written as `database.Database` says, with the values of its `?`, or with a list of rows of them."""
+        return self.connection.exec_driver_sql(self.database.said(statement), parameters)
+
+    def upsert(self, table: Table) -> Upsert:
+        """An INSERT that can say what to do where the row is there already."""
+        return self.database.upsert(table)
 
     # positions
 
@@ -110,19 +118,21 @@ class Transaction:
         if len(asked):
             keys = (ids[asked], milliseconds_of(fixes.time)[asked], fixes.digest[asked])
             triples = json.dumps(list(zip(*(key.tolist() for key in keys), strict=True)))
-            present = [row[0] for row in self.connection.exec_driver_sql(PRESENT, (triples,))]
+            present = [row[0] for row in self.run(PRESENT, (triples,))]
             fresh[asked[present]] = False
         if not fresh.all():
             fixes, ids, late = fixes.take(fresh), ids[fresh], late[fresh]
         if len(fixes):
-            self.connection.exec_driver_sql(INSERT_FIX, list(fix_rows(ids, fixes, late)))
+            self.database.put_fixes(self.connection, ids, fixes, late)
         return fixes
 
     def add_rejects(self, rejects: Sequence[Reject], now: int) -> None:
         """Keep what was not taken, with the reason and the raw bytes."""
-        rows = [(now, *(encodable(text) for text in reject[:4]), reject.payload) for reject in rejects]
+        rows = [
+            (now, *map(encodable, reject[:4]), reject.payload, reject.device and encodable(reject.device)) for reject in rejects
+        ]
         if rows:
-            self.connection.exec_driver_sql(INSERT_REJECT, rows)
+            self.run(INSERT_REJECT, rows)
 
     def fixes_of(self, fleet: Fleet, code: int, after: int | None, until: int | None = None) -> FixBatch:
         """The stored fixes of one vehicle with after < time <= until (ms; None: without bound), exactly as they went in.
@@ -131,16 +141,16 @@ class Transaction:
         """
         vehicle_id = self._stored_id(fleet.ids[code])
         low, high = EVER[0] if after is None else after, EVER[1] if until is None else until
-        return fixes_from_rows(self.connection.exec_driver_sql(FIXES_OF, (code, vehicle_id, low, high)).fetchall())
+        return fixes_from_rows(self.run(FIXES_OF, (code, vehicle_id, low, high)).fetchall())
 
     def newest_position(self, vehicle: VehicleId) -> tuple[float, float] | None:
         """Longitude and latitude (degrees) of the newest fix of a vehicle that took a position; None where there is none."""
-        row = self.connection.exec_driver_sql(NEWEST_POSITION, (self._stored_id(vehicle),)).one_or_none()
+        row = self.run(NEWEST_POSITION, (self._stored_id(vehicle),)).one_or_none()
         return None if row is None else (row[0], row[1])
 
     def fixes_between(self, fleet: Fleet, begin: int, end: int) -> FixBatch:
         """The stored fixes of all vehicles with begin <= time < end (ms)."""
-        fixes = fixes_from_rows(self.connection.exec_driver_sql(FIXES_BETWEEN, (begin, end)).fetchall())
+        fixes = fixes_from_rows(self.run(FIXES_BETWEEN, (begin, end)).fetchall())
         present, position = np.unique(fixes.vehicle, return_inverse=True)
         identity = {row.id: VehicleId(row.carrier, row.name) for row in self.connection.execute(select(vehicle_table))}
         codes = np.array([fleet.code(identity[int(stored)]) for stored in present], dtype=np.int32)
@@ -149,7 +159,7 @@ class Transaction:
     def wait(self, vehicle: VehicleId, why: str, now: int) -> None:
         """Note that a vehicle is to be judged anew from its first fix on."""
         values = {"vehicle_id": self.vehicle_id(vehicle), "asked": now, "why": why}
-        self.connection.execute(upsert(waiting_table).values(values).on_conflict_do_nothing())
+        self.connection.execute(self.upsert(waiting_table).values(values).on_conflict_do_nothing())
 
     def waiting(self) -> dict[VehicleId, str]:
         """The vehicles that wait to be judged anew, and why."""
@@ -182,28 +192,28 @@ class Transaction:
         """Keep the rows of vehicles at their frontiers; one at the same frontier is replaced."""
         if rows:
             values = [(self.vehicle_id(identity), frontier, body) for identity, frontier, body in rows]
-            self.connection.exec_driver_sql(SAVE_CHECKPOINT, values)
+            self.run(SAVE_CHECKPOINT, values)
 
     def checkpoint_before(self, vehicle: VehicleId, before: int | None) -> tuple[int, bytes] | None:
         """The newest checkpoint whose frontier is less than `before` (None: the newest), as (frontier, body)."""
         bound = EVER[1] if before is None else before
-        row = self.connection.exec_driver_sql(CHECKPOINT_BEFORE, (self._stored_id(vehicle), bound)).one_or_none()
+        row = self.run(CHECKPOINT_BEFORE, (self._stored_id(vehicle), bound)).one_or_none()
         return None if row is None else (row[0], row[1])
 
     def newest_checkpoints(self) -> dict[VehicleId, tuple[int, bytes]]:
         """The newest checkpoint of every vehicle that has one, as (frontier, body)."""
-        rows = self.connection.exec_driver_sql(NEWEST_CHECKPOINTS)
+        rows = self.run(NEWEST_CHECKPOINTS)
         return {VehicleId(carrier, name): (frontier, body) for carrier, name, frontier, body in rows}
 
     def drop_checkpoints_after(self, vehicle: VehicleId, frontier: int) -> None:
         """Forget the checkpoints that did not know a late fix: those whose frontier is beyond `frontier`."""
         parameters = (self._stored_id(vehicle), frontier)
-        self.connection.exec_driver_sql("DELETE FROM checkpoint WHERE vehicle_id = ? AND frontier > ?", parameters)
+        self.run("DELETE FROM checkpoint WHERE vehicle_id = ? AND frontier > ?", parameters)
 
     def prune_checkpoints(self, vehicle: VehicleId, horizon: int) -> None:
         """Forget the checkpoints older than `horizon`, but for the newest at or before it: a rewind to there needs it."""
         stored = self._stored_id(vehicle)
-        self.connection.exec_driver_sql(PRUNE_CHECKPOINTS, (stored, stored, horizon))
+        self.run(PRUNE_CHECKPOINTS, (stored, stored, horizon))
 
     # signals
 
@@ -213,7 +223,7 @@ class Transaction:
         identities = {stored: identity for stored, identity in known if stored is not None}
         opened = json.dumps(list(identities))
         closed = json.dumps([(stored, frontiers[identity]) for stored, identity in identities.items()])
-        rows = self.connection.exec_driver_sql(SIGNALS_FROM, (opened, closed)).fetchall()
+        rows = self.run(SIGNALS_FROM, (opened, closed)).fetchall()
         return [StoredSignal(row[1], signal_from_row(*identities[row[0]], row[3:], row[2])) for row in rows]
 
     def apply_changes(self, changes: Sequence[Change], now: int) -> list[Change]:
@@ -229,7 +239,7 @@ class Transaction:
         applied = [replace(change, id=next(ids)) if change.what is ChangeKind.RAISED else change for change in changes]
         told = [_told(change) for change in applied if change.what is not ChangeKind.MEASURED]
         if told:
-            journal.append(self.connection, told, now)
+            journal.append(self, told, now)
         return applied
 
     def signal_log(self, until: int | None = None) -> list[Signal]:
@@ -245,7 +255,7 @@ class Transaction:
 
     def record(self, actor: str, kind: str, body: Mapping[str, Any], now: int) -> int:
         """Enter into the journal who did what; returns the entry's seq."""
-        return journal.append(self.connection, [journal.Told(actor, kind, body)], now)
+        return journal.append(self, [journal.Told(actor, kind, body)], now)
 
     # rows behind the values
 
@@ -262,15 +272,29 @@ class Transaction:
         stored = self._known.get(identity) or self.met.get(identity)
         if stored is None:
             query = "SELECT id FROM vehicle WHERE carrier = ? AND name = ?"
-            stored = self.connection.exec_driver_sql(query, tuple(identity)).scalar()
+            stored = self.run(query, tuple(identity)).scalar()
             if stored is not None:
                 self.met[identity] = stored
         return stored
 
     def _vehicle_ids(self, fleet: Fleet, codes: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
         present, position = np.unique(codes, return_inverse=True)
-        ids = [self._known.get(fleet.ids[code]) or self.vehicle_id(fleet.ids[code]) for code in present.tolist()]
+        identities = [fleet.ids[code] for code in present.tolist()]
+        strangers = [identity for identity in identities if identity not in self._known and identity not in self.met]
+        if strangers:
+            self._meet(strangers)
+        ids = [self._known.get(identity) or self.met[identity] for identity in identities]
         return np.array(ids, dtype=np.int64)[position]
+
+    def _meet(self, identities: Sequence[VehicleId]) -> None:
+        """Learn the ids of vehicles; those at first sight get new ones."""
+        for key, stored in self.run(VEHICLES, (json.dumps(identities),)):
+            self.met[identities[key]] = stored
+        new = [identity for identity in identities if identity not in self.met]
+        if new:
+            query = insert(vehicle_table).returning(vehicle_table.c.id, sort_by_parameter_order=True)
+            rows = [{"carrier": identity.carrier, "name": identity.vehicle} for identity in new]
+            self.met.update(zip(new, self.connection.execute(query, rows).scalars(), strict=True))
 
     def _insert(self, changes: Sequence[Change]) -> Sequence[int]:
         """Store raised signals; gives their ids, in order."""

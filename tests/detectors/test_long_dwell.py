@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 
 from monitor.signals import Signal
+from monitor.trips import Trip
 from tests.build import square, watch
 from tests.handmade import LAT, LON, Report, at, clock, every, told, trip
 
@@ -81,6 +84,62 @@ def test_a_load_class_may_have_a_limit_of_its_own() -> None:
         said=said,
     )
     assert [(clock(s.at), s.limit) for s in found] == [("10:10", 120)]
+
+
+def test_a_trip_may_say_that_a_places_own_limit_does_not_hold() -> None:
+    """What a trip says comes before what the place does, also that there is no limit; of another kind it says nothing."""
+    free = replace(trip(), limits={"long_dwell": {"yard": None}})
+    places = [square("a", "yard", max_dwell="3m"), square("b", "drop", max_dwell="3m")]
+    assert [s.place for s in dwells(every(60, "10:00", "10:30"), places=places, trips=[free])] == ["b"]
+
+
+def limited(start: str, end: str, minutes: int, name: str = "trip") -> Trip:
+    """A trip on which yards have a limit; without it they have none."""
+    return replace(trip(name, start, end), limits={"long_dwell": {"yard": timedelta(minutes=minutes)}})
+
+
+@pytest.mark.parametrize(
+    "cuts", [(), (at("10:20"), at("11:20"), at("12:05")), tuple(at(c) for c, *_ in every(300, "10:00", "13:00"))]
+)
+@pytest.mark.parametrize(
+    ("trips", "expected"),
+    [
+        ([limited("12:00", "23:00", 30)], [("10:00", "12:00", None)]),  # not at 10:30, two hours before it was a limit
+        ([limited("12:00", "23:00", 150)], [("10:00", "12:30", None)]),
+        ([limited("09:00", "11:00", 30)], [("10:00", "10:30", "11:00")]),
+        ([limited("09:00", "11:00", 90)], []),
+        ([limited("09:00", "11:00", 90, "a"), limited("12:00", "23:00", 90, "b")], [("10:00", "12:00", None)]),
+        (
+            [limited("09:00", "11:00", 30, "a"), limited("12:00", "23:00", 30, "b")],
+            [("10:00", "10:30", "11:00"), ("10:00", "12:00", None)],
+        ),
+    ],
+)
+def test_a_limit_counts_from_the_first_fix_under_it_and_where_none_holds_any_more_it_is_over(
+    trips: list[Trip], expected: list[tuple[str | None, ...]], cuts: tuple[int, ...]
+) -> None:
+    """A truck in a yard for three hours, a report every five minutes."""
+    found = watch(every(300, "10:00", "13:00"), places=[square("y", "yard")], trips=trips, cuts=cuts).of("long_dwell")
+    assert told(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("trips", "expected"),
+    [
+        ([limited("10:05", "23:00", 3)], [("10:00", "10:06", None)]),  # judged first by the fix after it
+        ([limited("09:00", "10:05", 3, "a"), limited("10:06", "23:00", 3, "b")], [("10:00", "10:03", None)]),  # none lifts it
+        (
+            [limited("09:00", "10:05", 9, "a"), trip("b", "10:05", "10:06"), limited("10:06", "23:00", 9, "c")],
+            [("10:00", "10:09", None)],
+        ),
+    ],
+)
+def test_a_fix_that_may_be_the_first_outside_is_judged_under_no_limit(
+    trips: list[Trip], expected: list[tuple[str | None, ...]]
+) -> None:
+    """At 10:05, 40 m out; at 10:06 it is back."""
+    reports = [(c, 140.0 if c.startswith("10:05") else 0.0, 0.0, 0.0) for c, *_ in every(60, "10:00", "10:12")]
+    assert told(dwells(reports, places=[square("y", "yard")], trips=trips)) == expected
 
 
 def test_silence_in_a_place_is_presumed_to_be_spent_there() -> None:

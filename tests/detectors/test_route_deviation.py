@@ -6,6 +6,7 @@ The corridor is 1,000 m, three fixes and two minutes are asked for, within 700 m
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -123,6 +124,7 @@ def test_near_its_origin_and_destination_nothing_is_a_deviation(end: str) -> Non
     plan = trip(routes=("401",), **{end: "depot"})  # type: ignore[arg-type]
     assert deviations(drive(*[1500] * 4), plan, places=[near]) == []
     assert len(deviations(drive(*[1500] * 4), plan, places=[far])) == 1
+    assert len(deviations(drive(*[1500] * 4), plan, places=[replace(near, carrier="south")])) == 1  # another carrier's is nowhere
 
 
 def test_another_trip_ends_it_and_begins_its_own() -> None:

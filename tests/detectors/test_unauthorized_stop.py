@@ -129,14 +129,15 @@ def test_a_lawful_place_within_a_no_stop_place_is_lawful() -> None:
         (trip(origin="depot", load="standard"), (300, "warning")),  # only a high-value load has a red zone
         (trip(destination="depot", load="high_value"), (900, "warning")),  # around its origin
         (trip(origin="nowhere", load="high_value"), (900, "warning")),
+        (trip(origin="theirs", load="high_value"), (900, "warning")),  # another carrier's yard is nowhere
         (None, (300, "warning")),
     ],
 )
 def test_the_red_zone_lies_around_the_origin_of_a_high_value_load(plan: Trip | None, expected: tuple[float, str]) -> None:
     """A hundred kilometres from the edge, in it; critical there."""
-    depot = square("depot", "yard", east=100_000)
+    yards = [square("depot", "yard", east=100_000), square("theirs", "yard", east=100_000, carrier="south")]
     said = ["detectors.unauthorized_stop.red_zone_limit=3m"]
-    found = the_stop(every(60, "10:00", "10:20"), places=[depot], trips=[plan] if plan else [], said=said)
+    found = the_stop(every(60, "10:00", "10:20"), places=yards, trips=[plan] if plan else [], said=said)
     assert (found.limit, found.severity) == expected
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.places import Route
+from monitor.places import Place, Route
 from monitor.signals import Signal
-from tests.build import heard, line
+from tests.build import heard, line, square
 from tests.handmade import at, clock, degrees, told, trip
 from tests.oracle_reports import Said
 
@@ -119,6 +119,68 @@ def test_a_route_back_on_another_road_is_told_apart() -> None:
     there = Route("r", "r", tuple(degrees(*corner) for corner in corners), 400.0)
     assert told(back(*BACK, -10_010, routes=[there])) == [("10:10", "10:15", None)]
     assert driven([(float(-x), 1000.0) for x in (*EAST, 2000)], routes=[there]) == []  # the way home, westward
+
+
+WEST_END, EAST_END = square("w", "yard", -20_000, 3000), square("e", "customer", 20_000, 3000)
+
+
+@pytest.mark.parametrize(("origin", "destination"), [("w", "e"), ("w", None), (None, "e"), ("w", "elsewhere")])
+def test_which_way_is_told_by_where_the_trip_begins_and_ends(origin: str | None, destination: str | None) -> None:
+    """By one of both too. The trip home goes the other way, and back is east there."""
+    plan, ends = trip(routes=("r",), origin=origin, destination=destination), (WEST_END, EAST_END)
+    assert told(back(*BACK, -10_010, trips=[plan], places=ends)) == [("10:10", "10:15", None)]
+    home = trip(routes=("r",), origin=destination, destination=origin)
+    assert told(back(*(-x for x in (*BACK, -10_010)), trips=[home], places=ends)) == [("10:10", "10:15", None)]
+    assert back(*BACK[10:], -10_010, trips=[home], places=ends) == []
+
+
+@pytest.mark.parametrize(("origin", "destination"), [(None, None), ("elsewhere", None), (None, "elsewhere")])
+def test_a_trip_that_names_no_known_end_goes_as_the_line_is_drawn(origin: str | None, destination: str | None) -> None:
+    """East as it is drawn, west once it is drawn the other way round."""
+    plan, drawn = trip(routes=("r",), origin=origin, destination=destination), line("r")
+    west = replace(drawn, line=drawn.line[::-1])
+    assert told(back(*BACK, -10_010, trips=[plan])) == [("10:10", "10:15", None)]
+    assert back(*BACK[10:], -10_010, trips=[plan], routes=[west]) == []
+
+
+@pytest.mark.parametrize("yard", [WEST_END, EAST_END, square("m", "yard", -7000, 4000), square("f", "yard", 60_000, -30_000)])
+def test_a_trip_that_ends_where_it_began_goes_there_and_back(yard: Place) -> None:
+    """Wherever that is, and whichever way the line is drawn."""
+    plan = trip(routes=("r",), origin=yard.id, destination=yard.id)
+    drawn = line("r")
+    for there in (drawn, replace(drawn, line=drawn.line[::-1])):
+        assert back(*BACK, -10_010, -18_000, trips=[plan], places=[yard], routes=[there]) == []
+
+
+@pytest.mark.parametrize(("apart_m", "says"), [(115, False), (135, True)])
+def test_both_ways_fit_as_well_within_250_metres(apart_m: int, says: bool) -> None:
+    """From one place to another beside it: further by as much from one end of the line, nearer by as much to the other."""
+    ends = (square("a", "yard", 0, 0), square("b", "drop", apart_m, 0))
+    plan = trip(routes=("r",), origin="a", destination="b")
+    assert bool(back(*BACK, -10_010, trips=[plan], places=ends)) == says
+
+
+def test_of_a_place_midway_nothing_is_told() -> None:
+    """The origin alone, as far from one end of the line as from the other."""
+    assert back(*BACK, -10_010, trips=[trip(routes=("r",), origin="m")], places=[square("m", "yard", 100, 2000)]) == []
+    assert len(back(*BACK, -10_010, trips=[trip(routes=("r",), origin="m")], places=[square("m", "yard", -200, 2000)])) == 1
+
+
+@pytest.mark.parametrize(("apart_m", "as_drawn"), [(240, True), (270, False)])
+def test_around_a_line_that_ends_where_it_begins_it_goes_as_drawn(apart_m: int, as_drawn: bool) -> None:
+    """Whatever the origin and the destination: a way back is a way back on a round trip too. Else both ways are right."""
+    corners = ((-20_000, 0), (20_000, 0), (20_000, 8000), (-20_000, 8000), (-20_000, apart_m))
+    ring = Route("r", "r", tuple(degrees(*corner) for corner in corners))
+    plan = trip(routes=("r",), origin="w", destination="w")
+    assert bool(back(*BACK, -10_010, routes=[ring], trips=[plan], places=[WEST_END])) == as_drawn
+
+
+@pytest.mark.parametrize(("carrier", "told_so"), [("north", False), (None, False), ("south", True)])
+def test_a_place_of_another_carrier_tells_no_way(carrier: str | None, told_so: bool) -> None:
+    """As if the trip named none: as the line is drawn."""
+    yard = square("e", "yard", 20_000, 3000, carrier=carrier)
+    plan = trip(routes=("r",), origin="e", destination=None)
+    assert bool(back(*BACK[10:], -10_010, trips=[plan], places=[yard])) == told_so
 
 
 def test_another_route_of_the_trip_begins_anew() -> None:

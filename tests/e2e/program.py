@@ -20,7 +20,7 @@ from monitor.store.store import Store
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG, GEOFENCES = ROOT / "config", ROOT / "geofences"
 PATIENCE_S = 60.0
-READY = re.compile(r"ready(?:, MQTT on port (\d+))?$")
+READY = re.compile(r"ready(?:, MQTT on port (\d+))?(?:, HTTP on port (\d+))?$")
 QUICK = ("alerts.lease=1s",)
 """A notice that was under way when the process died is sent again soon."""
 
@@ -75,6 +75,11 @@ class Process:
         assert found, self.lines
         return int(found[0][1] or 0)
 
+    def web_port(self) -> int:
+        """The HTTP port that it says once it is ready; 0 where there is none."""
+        self.ready()
+        return next(int(match[2] or 0) for match in map(READY.search, self.lines) if match)
+
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         """Ask it to end; gives its exit status."""
         self.process.send_signal(number)
@@ -103,6 +108,7 @@ class Monitor:
             f"alerts.notice_log={self.notice_log}",
             f"geofences={GEOFENCES}",
             "ingest.listener.port=0",
+            "web.port=0",
             *QUICK,
         )
         self.options = ["--config", str(CONFIG)]

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -19,9 +20,8 @@ from tests.e2e.conftest import Install
 from tests.e2e.device import topic
 from tests.e2e.program import GEOFENCES, PATIENCE_S, Monitor, run
 from tests.e2e.real_data import SHORT, TRACKS, needs_tracks, vehicle_lines
-from tests.ingest.test_broker import MOSQUITTO, Mosquitto, mosquitto
+from tests.ingest.mosquitto import MOSQUITTO, Mosquitto
 
-__all__ = ["mosquitto"]  # the fixture
 PUBLISHER = shutil.which("mosquitto_pub")
 pytestmark = [
     pytest.mark.slow,
@@ -74,6 +74,14 @@ def test_a_foreign_client_gets_the_signals_that_replay_gets_from_the_file(instal
     published = publish(TRACKS[name], monitor.start(), "-u", "default", "-P", token, "-V", version)
     assert_same(monitor, TRACKS[name], published, *SHORT)
     monitor.stop()
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker for one test."""
+    broker = Mosquitto(tmp_path)
+    yield broker
+    broker.kill()
 
 
 @pytest.mark.skipif(not MOSQUITTO and os.environ.get("CI") != "true", reason="mosquitto is not installed")

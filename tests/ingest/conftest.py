@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from monitor.ingest.ingress import Ingress
 from monitor.ingest.listener import Listener
+from monitor.ingest.mqtt.handshake import Authenticate
+from monitor.ingest.mqtt.outside import ALONE, Outside
 from monitor.settings import Listener as Limits
 from tests.ingest.wire import MainLoop, Wire, authenticate, connect
 
@@ -20,10 +23,11 @@ LIMITS = Limits(port=0, connect_timeout=timedelta(seconds=1), max_packet_bytes=6
 class Served:
     """A listener that runs, its main loop, and connections to it."""
 
-    def __init__(self, *, batch: int = 1000, **limits: Any) -> None:
-        self.listener = Listener(dataclasses.replace(LIMITS, **limits), batch, authenticate)
-        self.listener.start()
-        self.loop = MainLoop(self.listener)
+    def __init__(self, *, batch: int = 1000, outside: Outside = ALONE, gate: Authenticate = authenticate, **limits: Any) -> None:
+        self.listener = Listener(dataclasses.replace(LIMITS, **limits), batch, gate, outside)
+        self.ingress = Ingress([self.listener], batch)
+        self.ingress.start()
+        self.loop = MainLoop(self.ingress)
         self._wires: list[Wire] = []
 
     def wire(self, *, receive_buffer: int = 0) -> Wire:
@@ -42,7 +46,7 @@ class Served:
     def stop(self) -> None:
         """Commit what is held back and close."""
         self.loop.commit.set()
-        self.listener.close()
+        self.ingress.close()
         for wire in self._wires:
             wire.close()
         assert self.loop.ended()

@@ -2,85 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
-import signal
-import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import paho.mqtt.client as paho
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from monitor.errors import ServiceError
-from monitor.ingest.broker import BrokerSource
+from monitor.ingest.broker import Broker
 from monitor.ingest.delivery import Message
+from monitor.ingest.ingress import Ingress
 from monitor.settings import Broker as Address
-from tests.ingest.wire import PATIENCE_S, MainLoop
+from tests.ingest.mosquitto import TOPIC, Mosquitto, finish, needs_mosquitto, numbered, source
+from tests.ingest.wire import MainLoop
 
-MOSQUITTO = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")
-pytestmark = pytest.mark.skipif(not MOSQUITTO and os.environ.get("CI") != "true", reason="mosquitto is not installed")
-TOPIC = "telematics/v1/acme/truck/fix"
-
-
-class Mosquitto:
-    """A broker of its own on a free port, that keeps what it holds over a kill."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
-        self._folder = folder
-        (folder / "passwords").touch(mode=0o600)
-        self.configure("allow_anonymous true")
-        self.process = self.start()
-
-    def configure(self, *lines: str) -> None:
-        """Write the configuration that the next start reads."""
-        common = [f"listener {self.port} 127.0.0.1", f"persistence_location {self._folder}/", "persistence true"]
-        text = "\n".join([*common, "user root", "log_dest none", *lines, ""])
-        (self._folder / "mosquitto.conf").write_text(text)
-
-    def start(self) -> subprocess.Popen[bytes]:
-        """Run it, and wait until it accepts connections."""
-        assert MOSQUITTO, "mosquitto is not installed"
-        self.process = subprocess.Popen([MOSQUITTO, "-c", str(self._folder / "mosquitto.conf")], stderr=subprocess.DEVNULL)
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return self.process
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(0.05)
-        raise AssertionError("mosquitto does not start")
-
-    def save(self) -> None:
-        """Have it write down what it holds: none of its settings does so before each of its PUBACKs."""
-        database = self._folder / "mosquitto.db"
-        before = database.stat().st_ino if database.exists() else 0
-        self.process.send_signal(signal.SIGUSR1)
-        for _ in range(200):
-            if database.exists() and database.stat().st_ino != before:
-                return
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(0.05)
-        raise AssertionError("mosquitto does not save")
-
-    def kill(self) -> None:
-        """Kill it as a power cut would."""
-        self.process.kill()
-        self.process.wait(PATIENCE_S)
-
-    def publish(self, payloads: list[bytes], topic: str = TOPIC, qos: int = 1) -> None:
-        """Publish as a foreign client, until the broker has taken all."""
-        client = paho.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
-        client.connect("127.0.0.1", self.port)
-        client.loop_start()
-        for sent in [client.publish(topic, payload, qos) for payload in payloads]:
-            sent.wait_for_publish(PATIENCE_S)
-        client.disconnect()
-        client.loop_stop()
+pytestmark = needs_mosquitto
 
 
 @pytest.fixture
@@ -89,25 +24,6 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     broker = Mosquitto(tmp_path)
     yield broker
     broker.kill()
-
-
-def source(broker: Mosquitto, batch: int = 100) -> BrokerSource:
-    """A subscription that has been granted."""
-    it = BrokerSource(Address(port=broker.port), batch)
-    it.start()
-    return it
-
-
-def finish(it: BrokerSource, loop: MainLoop) -> None:
-    """Commit what is under way and end."""
-    loop.commit.set()
-    it.close()
-    assert loop.ended()
-
-
-def numbered(first: int, last: int) -> list[bytes]:
-    """Payloads that tell their order."""
-    return [b"%d" % i for i in range(first, last)]
 
 
 def test_messages_come_in_order_with_carrier_and_vehicle_of_their_topic(mosquitto: Mosquitto) -> None:
@@ -134,7 +50,7 @@ def test_a_delivery_that_was_not_acknowledged_comes_again_and_an_acknowledged_on
     mosquitto.publish([b"committed"])
     deliveries = iter(first)
     committed = next(delivery for delivery in deliveries if delivery.messages)
-    committed.acknowledge()
+    committed.acknowledge(())
     mosquitto.publish([b"lost in a crash"])
     next(delivery for delivery in deliveries if delivery.messages)
     first.close()
@@ -173,7 +89,7 @@ def test_an_acknowledgement_is_never_sent_for_a_packet_of_an_earlier_connection(
     mosquitto.start()
     again = next(delivery for delivery in deliveries if delivery.messages)
     assert again.messages == late.messages
-    late.acknowledge()
+    late.acknowledge(())
     first.close()
     assert list(deliveries) == []
     second = source(mosquitto)
@@ -213,7 +129,8 @@ def test_a_broker_that_refuses_us_is_one_clear_line(mosquitto: Mosquitto, tmp_pa
     mosquitto.start()
     secret = tmp_path / "secret"
     secret.write_text("wrong\n")
-    it = BrokerSource(Address(port=mosquitto.port, username="monitor", password_file=str(secret)), 100)
+    door = Broker(Address(port=mosquitto.port, username="monitor", password_file=str(secret)), 100)
+    it = Ingress([door], 100)
     with pytest.raises(ServiceError, match=rf"^broker 127.0.0.1 port {mosquitto.port} refuses us: Not authorized$"):
         it.start()
 
@@ -221,4 +138,4 @@ def test_a_broker_that_refuses_us_is_one_clear_line(mosquitto: Mosquitto, tmp_pa
 def test_a_password_file_that_is_missing_is_one_clear_line(tmp_path: Path) -> None:
     missing = str(tmp_path / "none")
     with pytest.raises(ServiceError, match=r"\(ingest\.broker\.password_file\) cannot be read"):
-        BrokerSource(Address(username="monitor", password_file=missing), 100).start()
+        Ingress([Broker(Address(username="monitor", password_file=missing), 100)], 100).start()

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.fixes import COLUMNS, Alarm, FixBatch, Fleet, Quality, VehicleId
+from monitor.findings import FORGED_IDENTITY, UNKNOWN_DEVICE, Finding
+from monitor.fixes import COLUMNS, Alarm, FixBatch, Fleet, Quality, Reject, VehicleId
 from monitor.ingest.decode import Decoded, decode, in_parts
 from monitor.ingest.delivery import Message
 from monitor.settings import Ingest, load_settings
@@ -19,6 +20,7 @@ from monitor.signals import instant
 
 NOW = instant("2026-03-01T06:00:00Z")
 TOPIC = "telematics/v1/north/T-1/fix"
+T_1 = VehicleId("north", "T-1")
 GOOD: dict[str, Any] = {"time": "2026-03-01T06:00:00Z", "lat": 43.65123, "lon": -79.38123}
 WHOLE = GOOD | {
     "time": "2026-03-01T00:59:58.250-05:00",
@@ -90,10 +92,183 @@ def test_the_same_fix_twice_is_one() -> None:
 
 
 def test_who_sent_it_is_never_read_from_the_payload() -> None:
-    """Carrier and vehicle come with the message."""
+    """Carrier and vehicle come with the message; a payload that agrees with them says nothing new."""
     fleet = Fleet()
-    decode([Message("north", "T-1", TOPIC, told(GOOD, vehicle="T-2", carrier="south"))], NOW, fleet, Ingest())
+    decoded = decode([Message("north", "T-1", TOPIC, told(GOOD, vehicle="T-1", carrier="north"))], NOW, fleet, Ingest())
     assert fleet.ids == [VehicleId("north", "T-1")]
+    assert not decoded.findings
+
+
+@pytest.mark.parametrize(
+    ("claim", "detail"),
+    [
+        ({"vehicle": "T-2"}, "it came as T-1, and says that it is 'T-2'"),
+        ({"carrier": "south"}, "it came from carrier north, and says that it is of 'south'"),
+        ({"vehicle": "T-1", "carrier": "south"}, "it came from carrier north, and says that it is of 'south'"),
+        ({"device": "86"}, "it came as T-1, and its device '86' is registered as T-9"),
+    ],
+)
+def test_a_payload_that_says_that_it_is_another_is_refused_and_found(claim: dict[str, str], detail: str) -> None:
+    """Somebody may be at work; the other fixes of the message are taken."""
+    payload = told([GOOD, GOOD | {"time": "2026-03-01T05:00:00Z", "seq": 2} | claim])
+    decoded = decode([Message("north", "T-1", TOPIC, payload)], NOW, Fleet(), Ingest(), {("north", "86"): "T-9"})
+    assert len(decoded.fixes) == 1
+    assert [reject.reason for reject in decoded.rejects] == [f"identity: {detail}"]
+    assert decoded.findings == [Finding(FORGED_IDENTITY, "north", "T-1", detail)]
+    assert not decoded.numbered
+
+
+# ── behind a gateway ──
+
+DEVICES = {("north", "86-1"): "T-1", ("north", "86-2"): "T-2", ("south", "86-3"): "T-3"}
+
+
+def behind(payload: bytes, *, vehicle: str = "", device: str = "", feed: str = "") -> Decoded:
+    """What a message holds that came by the gateway of carrier north."""
+    return decode([Message("north", vehicle, "gateway", payload, feed, device)], NOW, Fleet(), Ingest(), DEVICES)
+
+
+def owners(decoded: Decoded, fleet: Fleet) -> list[str]:
+    """The vehicles of the fixes, in order."""
+    return [fleet.ids[code].vehicle for code in decoded.fixes.vehicle.tolist()]
+
+
+def test_behind_a_gateway_the_register_says_which_vehicle_it_is() -> None:
+    """By the id in the payload, of each fix by itself."""
+    fleet = Fleet()
+    payload = told(
+        [GOOD | {"device": "86-1"}, GOOD | {"device": "86-2"}, GOOD | {"device": "86-1", "time": "2026-03-01T05:00:00Z"}]
+    )
+    decoded = decode([Message("north", "", "gateway", payload)], NOW, fleet, Ingest(), DEVICES)
+    assert sorted(owners(decoded, fleet)) == ["T-1", "T-1", "T-2"]
+    assert not decoded.rejects
+
+
+def test_an_id_in_the_topic_is_looked_up_too() -> None:
+    """It says whose the whole message is."""
+    assert len(behind(told(GOOD), device="86-1").fixes) == 1
+
+
+def test_an_id_that_nobody_has_is_quarantined_with_what_to_do() -> None:
+    """What it sent is kept under it; another carrier's register does not count."""
+    payload = told(GOOD, device="86-3", seq=4)
+    decoded = behind(payload)
+    reason = "device '86-3' is in nobody's register: monitor devices adopt north '86-3' VEHICLE"
+    assert decoded.rejects == [Reject("north", "", "gateway", reason, payload, "86-3")]
+    assert decoded.findings == [Finding(UNKNOWN_DEVICE, "north", "86-3", reason)]
+    assert len(decoded.fixes) == len(decoded.numbered) == 0
+
+
+def test_several_ids_that_nobody_has_are_each_kept() -> None:
+    """Beside the one that is known, whose fixes are taken."""
+    decoded = behind(told([GOOD | {"device": name} for name in ("x", "86-1", "y", "x")]))
+    assert [reject.device for reject in decoded.rejects] == ["x", "y"]
+    assert len(decoded.fixes) == 1
+
+
+def test_a_message_of_a_thousand_unknown_ids_does_not_fill_the_disk() -> None:
+    """Its bytes are kept for some of them, and that there are more is said."""
+    payload = told([GOOD | {"device": f"d{number}"} for number in range(1000)])
+    decoded = behind(payload)
+    assert sum(len(reject.payload) for reject in decoded.rejects) < 2 * 1024 * 1024
+    assert decoded.rejects[0].reason.startswith("1000 devices of one message are in nobody's register, listed are ")
+    assert len(decoded.rejects) > 2
+
+
+def test_where_neither_topic_nor_payload_names_anybody_it_is_refused() -> None:
+    [reject] = behind(told(GOOD)).rejects
+    assert (
+        reject.reason
+        == "device: neither the topic nor the payload names one; allowed is a topic, a credential or a payload that does"
+    )
+    assert reject.device is None
+
+
+@pytest.mark.parametrize("device", ["a\nb", "x" * 129, "\u200b"])
+def test_an_id_that_cannot_be_listed_is_refused(device: str) -> None:
+    """128 printable characters at the most."""
+    [reject] = behind(told(GOOD, device=device)).rejects
+    assert "device" in reject.reason
+    assert reject.device is None
+
+
+def test_a_known_vehicle_may_have_a_device_that_nobody_knows() -> None:
+    """The topic or the credential says who it is; an id more contradicts nothing."""
+    assert len(behind(told(GOOD, device="whatever"), vehicle="T-1").fixes) == 1
+
+
+def test_a_device_of_another_vehicle_contradicts_the_topic() -> None:
+    """Also where the topic names the id."""
+    decoded = behind(told(GOOD), vehicle="T-1", device="86-2")
+    assert [finding.subject for finding in decoded.findings] == ["T-1"]
+    assert len(decoded.fixes) == 0
+
+
+def test_two_ids_that_are_on_two_vehicles_contradict_each_other() -> None:
+    decoded = behind(told(GOOD, device="86-2"), device="86-1")
+    assert [finding.kind for finding in decoded.findings] == [FORGED_IDENTITY]
+    assert len(decoded.fixes) == 0
+
+
+# ── numbers ──
+
+
+def test_the_numbers_of_what_is_on_disk_are_told() -> None:
+    """Of fixes that are taken, and of those that are kept as rejects: the device need not send them again."""
+    future, wrong = GOOD | {"time": "2027-01-01T00:00:00Z"}, GOOD | {"lat": 91}
+    payload = told(
+        [
+            GOOD | {"boot": "a7", "seq": 1},
+            wrong | {"boot": "a7", "seq": 2},
+            future | {"boot": "a7", "seq": 3},
+            GOOD | {"seq": 9},
+            GOOD,
+        ]
+    )
+    numbered = said(payload).numbered
+    assert sorted(numbered) == [(T_1, "", 9), (T_1, "a7", 1), (T_1, "a7", 2), (T_1, "a7", 3)]
+
+
+@pytest.mark.parametrize(
+    "number", [{"seq": 0}, {"seq": 2**53 + 1}, {"seq": "7"}, {"seq": 1.5}, {"boot": "x" * 65, "seq": 1}, {"boot": 7}]
+)
+def test_a_number_that_cannot_be_one_is_refused(number: dict[str, Any]) -> None:
+    """From 1 to 2^53, of a boot of at most 64 characters."""
+    assert "at $." in reason(told(GOOD, **number))
+
+
+# ── times ──
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        *(
+            "2026-03-01T06:00:00Z",
+            "2026-03-01T06:00:00.0Z",
+            "2026-03-01T01:00:00-05:00",
+            "2026-03-01t06:00:00z",
+            "2026-03-01 06:00:00Z",
+        ),
+        *("2026-03-01T06:00:00.000000000Z", "2026-03-01T06:00:00.0009-00:00", "2026-03-01T11:30:00+05:30"),
+    ],
+)
+def test_every_way_to_write_a_time_with_a_zone_is_read(time: str) -> None:
+    """Together with others, and alone."""
+    for payload in (told(GOOD, time=time), told([GOOD | {"time": "2026-03-01T05:00:00Z"}, GOOD | {"time": time}])):
+        assert only_last(said(payload).fixes) == NOW
+
+
+def only_last(fixes: FixBatch) -> int:
+    """The newest time, ms."""
+    return int(fixes.time.view(np.int64)[-1])
+
+
+def test_a_bad_time_among_good_ones_is_said_with_its_place() -> None:
+    """The good ones are taken."""
+    decoded = said(told([GOOD, GOOD | {"time": "2026-02-30T06:00:00Z"}]), told(GOOD, time="2026-03-01T04:00:00Z"))
+    assert len(decoded.fixes) == 2
+    assert [reject.reason for reject in decoded.rejects] == ["fix 1: Invalid RFC3339 encoded datetime - at $.time"]
 
 
 def test_one_message_of_each_of_two_vehicles_is_a_batch_of_both() -> None:
@@ -201,8 +376,8 @@ def test_five_minutes_ahead_are_taken_and_not_a_millisecond_more() -> None:
         (b"[" * 100_000, "Expected object, got array"),
         (told(GOOD, time="2026-03-01T06:05:01Z"), "time is 301 s ahead of the clock; allowed are 5m"),
         (b"\x1f\x8bxx", "not readable as gzip: "),
-        (gzip.compress(told(GOOD))[:20], "not readable as gzip: it ends too early"),
-        (gzip.compress(b"no"), "Input data was truncated"),
+        (gzip.compress(told(GOOD), mtime=0)[:20], "not readable as gzip: it ends too early"),
+        (gzip.compress(b"no", mtime=0), "Input data was truncated"),
     ],
     ids=lambda value: value[:48] if isinstance(value, str) else "",
 )  # fmt: skip

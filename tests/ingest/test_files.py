@@ -11,7 +11,7 @@ import pytest
 
 from monitor.errors import InputError
 from monitor.fixes import Alarm, FixBatch, Fleet, Quality, VehicleId, concatenate
-from monitor.ingest.files import Read, read_fixes
+from monitor.ingest.files import Part, Read, Terms, ignored_columns, read_fixes, read_parts
 
 HEADER = "vehicle_id,time,lon,lat,speed_mps,heading_deg,accuracy_m,ignition,door,alarms\n"
 ROW = "T-1,2026-03-01T06:00:00Z,-79.38123,43.65123,22.4,71,4,1,0,panic\n"
@@ -237,3 +237,116 @@ def test_typed_columns_of_parquet_are_read_like_those_of_csv(tmp_path: Path) -> 
         assert [identity.vehicle for identity in fleet.ids] == ["7"]
         assert (read.fixes[0].ignition.tolist(), read.fixes[0].door.tolist()) == ([1, -1], [0, -1])
         assert len(read.rejects) == 1
+
+
+# -- files of any size --
+
+ANYTHING = Terms()
+
+
+def parts(file: Path, rows: int, terms: Terms = ANYTHING, fleet: Fleet | None = None) -> list[Part]:
+    """A file, some rows at a time."""
+    return list(read_parts(file, fleet or Fleet(), "north", rows, terms))
+
+
+def hundred(folder: Path) -> Path:
+    """A hundred rows of three vehicles, a minute apart; one of them is wrong, one is there twice."""
+    rows = [f"T-{n % 3},2026-03-01T0{n // 60}:{n % 60:02}:00Z,-79.38123,{43.65 + n / 1000:.5f},3" for n in range(100)]
+    rows[40], rows[71] = "T-1,late,1,2,3", rows[70]
+    return written(folder, "vehicle_id,time,lon,lat,speed_mps\n" + "\n".join(rows) + "\n")
+
+
+@pytest.mark.parametrize("rows", [1, 7, 99, 100, 1000])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_file_read_in_parts_says_the_same_as_at_once(rows: int, kind: str, tmp_path: Path) -> None:
+    """Also where it is wrong, with the same lines."""
+    file, fleet = hundred(tmp_path), Fleet()
+    whole = read_fixes(file, fleet, carrier="north")
+    if kind == "parquet":
+        table = pd.read_csv(file, dtype={"vehicle_id": str, "time": str})
+        file = tmp_path / "fixes.parquet"
+        table.to_parquet(file)
+    found = parts(file, rows, fleet=fleet)
+    together = concatenate([part.fixes for part in found])
+    assert set(together.digest.tolist()) == set(whole.fixes[0].digest.tolist())
+    assert [(fault.line, fault.row["time"]) for part in found for fault in part.faults] == [(42, "late")]
+    assert sum(part.rows for part in found) == 99
+    assert [part.line for part in found][-1] == 101
+    assert [part.done for part in found] == sorted(part.done for part in found)
+    assert found[-1].done == 1
+
+
+def test_a_part_is_given_before_the_rest_is_read(tmp_path: Path) -> None:
+    """The last bytes of this file are no text: the parts before them come nevertheless."""
+    row = b"T-1,2026-03-01T06:00:00Z,-79.3,43.6\n"
+    file = written(tmp_path, b"vehicle_id,time,lon,lat\n" + 200_000 * row + b"T-\xe9,2026-03-01T06:00:00Z,1,2\n")
+    reading = read_parts(file, Fleet(), "north", 1000, Terms())
+    first = next(reading)
+    assert (first.rows, first.line) == (1000, 1001)
+    assert first.done < 0.5
+    with pytest.raises(InputError, match="not readable: "):
+        list(reading)
+
+
+def test_empty_lines_count_as_lines_and_are_no_rows(tmp_path: Path) -> None:
+    """So that the line told is the line an editor shows."""
+    text = "vehicle_id,time,lon,lat\n\nT-1,2026-03-01T06:00:00Z,-79.3,43.6\n\n\nT-1,late,-79.3,43.6\n\n"
+    [part] = parts(written(tmp_path, text), 100)
+    assert (part.rows, [fault.line for fault in part.faults]) == (1, [6])
+    assert read(tmp_path / "fixes.csv")[0].rejects == [f"{tmp_path}/fixes.csv:6: time = 'late': allowed is an ISO 8601 time"]
+
+
+def test_a_fault_keeps_what_the_row_says(tmp_path: Path) -> None:
+    """As evidence, and to be put right."""
+    [part] = parts(written(tmp_path, "vehicle_id,time,lon,lat,alarms,x\nT-1,2026-03-01T06:00:00Z,west,43.6,panic,7\n"), 100)
+    [fault] = part.faults
+    assert fault.row == {"vehicle_id": "T-1", "time": "2026-03-01T06:00:00Z", "lon": "west", "lat": "43.6", "alarms": "panic"}
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2026-03-01T06:00:00", "2026-03-01T11:00:00"),
+        ("2026-07-01 06:00", "2026-07-01T10:00:00"),
+        ("2026-03-01", "2026-03-01T05:00:00"),
+        ("2026-03-01T06:00:00Z", "2026-03-01T06:00:00"),
+        ("2026-03-01T06:00:00+01:00", "2026-03-01T05:00:00"),
+        ("2026-03-01T06:00:00.250-0500", "2026-03-01T11:00:00.250"),
+    ],
+)
+def test_a_time_without_a_zone_is_of_the_zone_that_is_named(text: str, utc: str, tmp_path: Path) -> None:
+    """One that names its zone is of that."""
+    file = written(tmp_path, f"vehicle_id,time,lon,lat\nT-1,{text},-79.3,43.6\n")
+    [part] = parts(file, 10, Terms(timezone="America/Toronto"))
+    assert part.fixes.time.tolist() == [np.datetime64(utc, "ms").item()]
+
+
+@pytest.mark.parametrize("text", ["2026-11-01T01:30:00", "2026-03-08T02:30:00"])
+def test_a_local_time_that_was_twice_or_never_is_refused(text: str, tmp_path: Path) -> None:
+    """The clocks were changed then; nobody can say which it was."""
+    [part] = parts(written(tmp_path, f"vehicle_id,time,lon,lat\nT-1,{text},-79.3,43.6\n"), 10, Terms(timezone="America/Toronto"))
+    assert [fault.reason for fault in part.faults] == [f"time = '{text}': allowed is an ISO 8601 time"]
+
+
+def test_the_terms_say_which_times_and_which_ids_are_taken(tmp_path: Path) -> None:
+    """What cannot be a topic, and what lies in the future, is refused where fixes are taken in; a replay takes both."""
+    rows = "T 1,2026-03-01T06:00:00Z,-79.3,43.6\nT-1,2026-03-01T06:00:01Z,-79.3,43.6\nT-1,2026-03-01T06:00:00Z,-79.3,43.6\n"
+    file = written(tmp_path, "vehicle_id,time,lon,lat\n" + rows)
+    latest = np.datetime64("2026-03-01T06:00:00", "ms").astype(int)
+    [part] = parts(file, 10, Terms(latest=int(latest), named=True))
+    assert part.rows == 1
+    assert [(fault.line, fault.reason.split(":")[0]) for fault in part.faults] == [
+        (2, "vehicle_id = 'T 1'"),
+        (3, "time = '2026-03-01T06"),
+    ]
+    assert parts(file, 10)[0].faults == []
+
+
+def test_columns_that_nobody_reads_are_told(tmp_path: Path) -> None:
+    """A speed in another unit is no speed_mps."""
+    assert ignored_columns(written(tmp_path, "vehicle_id,time,lon,lat,speed_kmh,fuel,\n")) == ["speed_kmh", "fuel"]
+    assert ignored_columns(written(tmp_path, HEADER)) == []
+    with pytest.raises(
+        InputError, match=r"lacks the column time, lon, lat; allowed are .*; it has vehicle_id, timestamp, lng, latitude"
+    ):
+        ignored_columns(written(tmp_path, "vehicle_id,timestamp,lng,latitude\n"))

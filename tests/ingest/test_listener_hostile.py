@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from monitor.errors import StoreError
 from monitor.fixes import Identity
+from monitor.ingest.ingress import Ingress
 from monitor.ingest.listener import Listener
 from tests.ingest import wire
 from tests.ingest.conftest import LIMITS, Serve, Served, serving
@@ -207,13 +208,14 @@ def test_when_credentials_cannot_be_checked_the_client_may_try_again() -> None:
         raise StoreError("the database is gone")
 
     listener = Listener(LIMITS, 10, broken)
-    listener.start()
-    loop = MainLoop(listener)
+    ingress = Ingress([listener], 10)
+    ingress.start()
+    loop = MainLoop(ingress)
     for version, code in ((V5, 0x88), (V311, 3)):
         stranger = Wire(listener.port)
         assert stranger.join(connect(version=version))[1][:2] == bytes([0, code])
         stranger.close()
-    listener.close()
+    ingress.close()
     assert loop.ended()
 
 

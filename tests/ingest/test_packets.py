@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.ingest.mqtt import answers, packets
-from monitor.ingest.mqtt.fields import ProtocolError, Reason
+from monitor.ingest.mqtt import answers, hello, packets
+from monitor.ingest.mqtt.fields import ProtocolError, Reader, Reason
 from monitor.ingest.mqtt.framing import Framer
-from monitor.ingest.mqtt.packets import Kind
+from monitor.ingest.mqtt.packets import Filter, Kind
 from tests.ingest import wire
 
 LIMIT = 65_536
@@ -38,13 +38,17 @@ def read_all(data: bytes, version: int) -> None:
             continue
         kind = packets.check_flags(first)
         if kind is Kind.CONNECT:
-            packets.connect(rest, packets.protocol_level(rest))
+            hello.connect(rest, hello.protocol_level(rest))
         elif kind is Kind.SUBSCRIBE:
             packets.subscribe(rest, version)
         elif kind is Kind.UNSUBSCRIBE:
             packets.unsubscribe(rest, version)
+        elif kind is Kind.PUBACK:
+            packets.puback(rest, version)
+        elif kind is Kind.DISCONNECT:
+            packets.disconnect(rest, version)
         else:
-            packets.check_end(kind, rest, version)
+            Reader(rest).end()
 
 
 # -- framing --
@@ -91,9 +95,9 @@ def test_never_more_than_the_limit_is_held() -> None:
 @pytest.mark.parametrize("version", [wire.V311, wire.V5])
 def test_a_connect_says_who_it_is(version: int) -> None:
     rest = body(wire.connect("acme", b"\x00secret", version=version, client_id="ä", keep_alive=7, clean=False))
-    assert packets.protocol_level(rest) == version
-    hello = packets.connect(rest, version)
-    assert (hello.client_id, hello.clean, hello.keep_alive, hello.username, hello.password) == (
+    assert hello.protocol_level(rest) == version
+    said = hello.connect(rest, version)
+    assert (said.client_id, said.clean, said.keep_alive, said.username, said.password) == (
         *("ä", False, 7),
         *("acme", b"\x00secret"),
     )
@@ -102,7 +106,7 @@ def test_a_connect_says_who_it_is(version: int) -> None:
 def test_a_connect_may_carry_a_will() -> None:
     will = b"\x05\x18\x00\x00\x00\x09" + wire.binary("telematics/v1/acme/truck/status") + wire.binary(b"gone")
     rest = wire.binary("MQTT") + b"\x05\x2e\x00\x3c\x00" + wire.binary("id") + will
-    assert packets.connect(rest, wire.V5).will == packets.Will("telematics/v1/acme/truck/status", b"gone", 1, retain=True)
+    assert hello.connect(rest, wire.V5).will == hello.Will("telematics/v1/acme/truck/status", b"gone", 1, retain=True)
 
 
 def connect_body(
@@ -192,7 +196,7 @@ def test_a_bad_publish_is_refused_with_its_reason(first: int, rest: bytes, reaso
 @pytest.mark.parametrize("version", [wire.V311, wire.V5])
 def test_a_subscribe_names_filters_and_qos(version: int) -> None:
     asked = packets.subscribe(body(wire.subscribe("a/+", "b", version=version, packet_id=9)), version)
-    assert asked == packets.Subscribe(b"\0\x09", (("a/+", 1), ("b", 1)), identified=False)
+    assert asked == packets.Subscribe(b"\0\x09", (Filter("a/+", 1), Filter("b", 1)), identified=False)
 
 
 @pytest.mark.parametrize(
@@ -244,6 +248,10 @@ GOOD = [
     wire.packet(0xA2, b"\0\x01\0" + wire.binary("a")),
     wire.packet(0xC0, b""),
     wire.packet(0xE0, b"\x04\x05\x11\0\0\0\0"),
+    *[wire.connect(version=version, client_id="x", will=("telematics/v1/acme/truck/status", b"gone")) for version in (4, 5)],
+    *[wire.publish("telematics/v1/acme/truck/status", b"{}", version=version, retain=True) for version in (4, 5)],
+    *[wire.subscribe("telematics/v1/acme/truck/status", "monitor/v1/acme/incidents/#", version=version) for version in (4, 5)],
+    wire.packet(0x40, b"\0\x01"),
 ]
 
 
@@ -279,11 +287,34 @@ def test_many_pubacks_are_one_piece_in_order_and_a_refusal_keeps_its_place() -> 
     assert answers.pubacks([b"\0\1", b"\0\2\x87", b"\0\3"]) == b"\x40\x02\0\1\x40\x03\0\2\x87\x40\x02\0\3"
 
 
+def test_the_options_of_a_subscription_are_read() -> None:
+    asked = packets.subscribe(b"\0\x01\0" + wire.binary("a") + b"\x2d", wire.V5)
+    assert asked.filters == (Filter("a", 1, no_local=True, as_published=True, handling=2),)
+
+
+def test_a_goodbye_says_whether_the_will_is_wanted() -> None:
+    assert [packets.disconnect(said, wire.V5) for said in (b"", b"\x04", b"\x00\x00")] == [0, 4, 0]
+    assert packets.disconnect(b"", wire.V311) == 0
+
+
+def test_a_reason_in_words_is_short_and_plain() -> None:
+    assert answers.disconnect(5, Reason.MALFORMED, "why") == b"\xe0\x08\x81\x06\x1f\x00\x03why"
+    assert answers.refused(b"\0\1", Reason.NOT_AUTHORIZED, "no") == b"\0\1\x87\x05\x1f\x00\x02no"
+    assert answers.shortened("\u00e4\n" + "x" * 200) == "??" + "x" * 95 + "..."
+    assert len(answers.refused(b"\0\1", Reason.NOT_AUTHORIZED, "x" * 999)) < 128
+
+
+def test_what_we_publish_is_a_publish() -> None:
+    assert answers.publication(b"t", b"p", 0, version=5, retain=False) == b"\x30\x05\0\1t\0p"
+    assert answers.publication(b"t", b"p", 258, version=5, retain=True) == b"\x33\x07\0\1t\1\2\0p"
+    assert answers.publication(b"t", b"p", 258, version=4, retain=False) == b"\x32\x06\0\1t\1\2p"
+
+
 def test_subscriptions_and_goodbyes_are_answered_in_each_version() -> None:
     assert answers.suback(5, b"\0\1", [1, 0x87]) == b"\x90\x05\0\1\0\1\x87"
     assert answers.suback(4, b"\0\1", [1, 0x87]) == b"\x90\x04\0\1\1\x80"
-    assert answers.unsuback(5, b"\0\1", 2) == b"\xb0\x05\0\1\0\0\0"
-    assert answers.unsuback(4, b"\0\1", 2) == b"\xb0\x02\0\1"
+    assert answers.unsuback(5, b"\0\1", [0, 0]) == b"\xb0\x05\0\1\0\0\0"
+    assert answers.unsuback(4, b"\0\1", [0, 0]) == b"\xb0\x02\0\1"
     assert answers.disconnect(5, Reason.SERVER_SHUTTING_DOWN) == b"\xe0\x01\x8b"
     assert answers.disconnect(4, Reason.SERVER_SHUTTING_DOWN) == b""
 

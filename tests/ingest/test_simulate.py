@@ -20,8 +20,10 @@ from shapely.geometry.base import BaseGeometry
 
 from monitor.errors import ConfigurationError, ServiceError
 from monitor.fixes import Fleet, VehicleId, normalised
-from monitor.ingest.fleet.device import Device, Outbox
+from monitor.ingest.fleet.device import Device, Waiting
+from monitor.ingest.fleet.outbox import Outbox
 from monitor.ingest.fleet.plan import BACKLOG_MS, Label, Plan
+from monitor.ingest.fleet.server import Server
 from monitor.ingest.formats import native
 from monitor.ingest.simulate import read_features, run_fleet
 from monitor.places import circle
@@ -107,7 +109,7 @@ def test_reports_keep_their_schedule_and_count_themselves(plan: Plan) -> None:
             assert between % interval == 0
             if (a["boot"], a["seq"] + 1) != (b["boot"], b["seq"]):
                 assert between > 30 * MINUTE, "only a device that was off starts counting anew"
-                assert (b["boot"], b["seq"]) == (a["boot"] + 1, 0)
+                assert (int(b["boot"]), b["seq"]) == (int(a["boot"]) + 1, 1)
 
 
 def test_nobody_jumps(plan: Plan) -> None:
@@ -230,6 +232,8 @@ def test_a_file_that_is_no_feature_collection_is_named(tmp_path: Path) -> None:
     (tmp_path / "places.geojson").write_text("[1, 2", encoding="utf-8")
     with pytest.raises(ConfigurationError, match=r"places\.geojson: not readable"):
         read_features(tmp_path)
+    with pytest.raises(ConfigurationError, match="nowhere: there is no such folder"):
+        read_features(tmp_path / "nowhere")
 
 
 def test_an_outbox_is_kept_for_its_own_plan_only(plan: Plan, tmp_path: Path) -> None:
@@ -254,13 +258,13 @@ def test_an_outbox_that_cannot_be_written_is_an_error_in_one_line(plan: Plan, tm
 
 
 def test_only_an_unbroken_sequence_of_receipts_counts() -> None:
-    device = Device(0, "truck-001", "topic", acknowledged=10, sent=40, due=50)
-    device.waiting.extend([(1, 20), (2, 30), (3, 40)])
+    device = Device(0, "truck-001", b"topic", acknowledged=10, sent=40)
+    device.waiting.extend([Waiting(1, 15, 20), Waiting(2, 25, 30), Waiting(3, 35, 40)])
     device.receipt(2)
     assert device.acknowledged == 10
     device.receipt(1)
     assert device.acknowledged == 30
-    device.lost(0.0)
+    device.lost()
     assert device.sent == 30
 
 
@@ -283,7 +287,10 @@ def driving(plan: Plan, port: int, clock: Clock, outbox: Path, password: str = P
     """Run the fleet in a thread for as long as the block."""
     stop = threading.Event()
     thread = threading.Thread(
-        target=run_fleet, args=(plan, "127.0.0.1", port, password, clock, stop, outbox), kwargs={"rate": 1000.0}, daemon=True
+        target=run_fleet,
+        args=(plan, Server("127.0.0.1", port, password), clock, stop, outbox),
+        kwargs={"rate": 1000.0},
+        daemon=True,
     )
     thread.start()
     try:

@@ -107,3 +107,19 @@ def test_no_device_publishes_a_trip(identity: Identity) -> None:
     """A stolen device must not authorize its own stop."""
     found = publishable(identity, "telematics/v1/acme/truck-1/trip")
     assert found == Refusal("devices do not publish trip", foreign=True)
+
+
+@pytest.mark.parametrize("identity", [GATEWAY, Identity("acme", dispatch=True)])
+def test_a_carrier_and_its_dispatch_hear_of_their_incidents(identity: Identity) -> None:
+    """One, or all; of no other carrier, and nothing else of ours."""
+    for last in ("+", "#", "17", "inc-4f"):
+        assert subscribable(identity, f"monitor/v1/acme/incidents/{last}")
+    for other in ("other/incidents/+", "+/incidents/+", "acme/+/+", "acme/incidents", "acme/#", "acme/incidents/a/b", "acme/x/+"):
+        assert not subscribable(identity, f"monitor/v1/{other}")
+    assert not subscribable(identity, "monitor/v2/acme/incidents/+")
+
+
+def test_a_single_vehicle_hears_of_no_incidents() -> None:
+    """A stolen device must not learn what is known of it."""
+    for last in ("+", "#", "17"):
+        assert not subscribable(VEHICLE, f"monitor/v1/acme/incidents/{last}")

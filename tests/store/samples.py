@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 
@@ -44,9 +43,9 @@ SIGNAL = Signal(
 )
 
 
-def opened(file: Path, patience: timedelta = PATIENCE) -> Store:
-    """The database of a file, made if there is none."""
-    return Store.open(f"sqlite:///{file}", patience)
+def opened(url: str, patience: timedelta = PATIENCE) -> Store:
+    """The database of a URL, made if it is a file and there is none."""
+    return Store.open(url, patience)
 
 
 def drive(fleet: Fleet, identity: VehicleId, seconds: Sequence[int]) -> FixBatch:

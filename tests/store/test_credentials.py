@@ -13,10 +13,11 @@ from sqlalchemy import select
 from monitor.errors import MonitorError, ServiceError
 from monitor.fixes import Identity
 from monitor.store import credentials
-from monitor.store.credentials import Verifier, create, listed, revoke, set_password
+from monitor.store.credentials import create, listed, revoke, set_password
 from monitor.store.journal import verify
 from monitor.store.schema import credential, journal
 from monitor.store.store import Store
+from monitor.store.verifier import Verifier
 from tests.store.samples import DAY
 
 PASSWORD = "correct horse battery"
@@ -152,7 +153,7 @@ def test_a_storm_of_reconnecting_clients_costs_one_scrypt(store: Store, monkeypa
 
 
 def test_only_so_many_results_are_remembered(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(credentials, "REMEMBERED", 1)
+    monkeypatch.setattr("monitor.store.verifier.REMEMBERED", 1)
     password, verifier = chosen(store), looking(store)
     for secret, identity in [(password, Identity("north", None)), (b"a wrong password", None)] * 2:
         assert verifier.authenticate("north", secret) == identity
@@ -219,3 +220,143 @@ def test_dispatch_is_of_a_carrier_and_can_be_revoked(store: Store) -> None:
         office = credentials.create(transaction, "north", None, 1, dispatch=True).encode()
         credentials.revoke(transaction, 1, 2)
     assert Verifier(store).authenticate("north", office) is None
+
+
+# -- rotation, ends, denials --
+
+
+def at(store: Store, now: list[int]) -> Verifier:
+    """A verifier that looks at the table each time, and lives at `now[0]`."""
+    ticks = count()
+    return Verifier(store, seconds=lambda: float(next(ticks)), clock=lambda: now[0])
+
+
+def test_after_a_rotation_the_old_ones_are_valid_for_the_grace_and_the_new_one_from_now_on(store: Store) -> None:
+    old, now = token_of(store), [DAY]
+    password, verifier = chosen(store), at(store, now)
+    with store.begin() as transaction:
+        token, ended = credentials.rotate(transaction, ("north", None), DAY, 1000)
+    assert [(item.kind, item.revoked) for item in ended] == [("token", DAY + 1000), ("password", DAY + 1000)]
+    for instant, valid in ((DAY, True), (DAY + 999, True), (DAY + 1000, False)):
+        now[0] = instant
+        assert verifier.authenticate("north", token.encode()) == Identity("north")
+        assert [verifier.authenticate("north", each) is not None for each in (old, password)] == [valid] * 2
+        assert (verifier.bearer(old.decode()) is not None) is valid
+    assert verify(store) is None
+
+
+def test_a_rotation_leaves_other_subjects_and_roles_alone(store: Store) -> None:
+    vehicle, verifier = token_of(store, vehicle="truck-1"), looking(store)
+    with store.begin() as transaction:
+        office = create(transaction, "north", None, DAY, dispatch=True).encode()
+        create(transaction, "north", None, DAY)
+        _, ended = credentials.rotate(transaction, ("north", None), DAY, 0)
+    assert [item.id for item in ended] == [3]
+    assert verifier.authenticate("north/truck-1", vehicle) == Identity("north", "truck-1")
+    assert verifier.authenticate("north", office) == Identity("north", dispatch=True)
+
+
+def test_a_dispatch_credential_is_rotated_as_one(store: Store) -> None:
+    with store.begin() as transaction:
+        office = create(transaction, "north", None, DAY, dispatch=True).encode()
+        token, _ = credentials.rotate(transaction, ("north", None), DAY, 0, dispatch=True)
+    verifier = looking(store)
+    assert verifier.authenticate("north", token.encode()) == Identity("north", dispatch=True)
+    assert verifier.authenticate("north", office) is None
+
+
+def test_one_that_ends_sooner_keeps_its_end(store: Store) -> None:
+    token_of(store)
+    with store.begin() as transaction:
+        credentials.rotate(transaction, ("north", None), DAY, 500)
+        _, ended = credentials.rotate(transaction, ("north", None), DAY, 1000)
+        assert [item.id for item in ended] == [2]
+        assert [item.revoked for item in listed(transaction)] == [DAY + 500, DAY + 1000, None]
+
+
+def test_one_with_an_end_can_still_be_revoked_at_once(store: Store) -> None:
+    old, verifier = token_of(store), at(store, [DAY + 1])
+    with store.begin() as transaction:
+        credentials.rotate(transaction, ("north", None), DAY, 1000)
+    assert verifier.authenticate("north", old) == Identity("north")
+    with store.begin() as transaction:
+        revoke(transaction, 1, DAY + 1)
+    assert verifier.authenticate("north", old) is None
+
+
+def test_where_there_is_nothing_to_rotate_or_revoke_it_is_said(store: Store) -> None:
+    with store.begin() as transaction:
+        with pytest.raises(MonitorError, match="north: has no device credential in force"):
+            credentials.rotate(transaction, ("north", None), DAY, 0)
+        with pytest.raises(MonitorError, match="north/truck-1: has no credential in force"):
+            credentials.revoke_all(transaction, ("north", "truck-1"), DAY)
+
+
+def test_revoking_a_subject_ends_all_of_its_own_and_no_others(store: Store) -> None:
+    tokens, vehicle, verifier = [token_of(store), token_of(store)], token_of(store, vehicle="truck-1"), looking(store)
+    with store.begin() as transaction:
+        found = credentials.revoke_all(transaction, ("north", None), DAY)
+    assert [item.id for item in found] == [1, 2]
+    assert [verifier.authenticate("north", token) for token in tokens] == [None, None]
+    assert verifier.authenticate("north/truck-1", vehicle) == Identity("north", "truck-1")
+
+
+def test_a_token_alone_says_whose_it_is(store: Store) -> None:
+    carrier, vehicle, verifier = token_of(store), token_of(store, vehicle="truck-1"), looking(store)
+    with store.begin() as transaction:
+        office = create(transaction, "north", None, DAY, dispatch=True)
+    assert verifier.bearer(carrier.decode()) == Identity("north")
+    assert verifier.bearer(vehicle.decode()) == Identity("north", "truck-1")
+    assert verifier.bearer(office) == Identity("north", None, dispatch=True)
+    for nobodys in ("A" * 43, "", "short", "ä" * 43, carrier.decode() + "x", PASSWORD, "\udcff"):
+        assert verifier.bearer(nobodys) is None
+
+
+FINGERPRINT = "AB:" * 31 + "cd"
+
+
+def test_a_certificate_is_denied_by_its_fingerprint_and_listed_as_revoked(store: Store) -> None:
+    verifier = looking(store)
+    assert verifier.revision() >= 0
+    assert verifier.holds("north", b"", "ab" * 31 + "cd")
+    with store.begin() as transaction:
+        first = credentials.deny_certificate(transaction, ("north", "truck-1"), FINGERPRINT, DAY)
+        assert credentials.deny_certificate(transaction, ("north", "truck-1"), "ab" * 31 + "cd", DAY + 5) == first
+        assert (first.kind, first.revoked) == ("certificate", DAY)
+    verifier.revision()
+    assert not verifier.holds("north", b"", "ab" * 31 + "cd")
+    assert verifier.holds("north", b"", "00" * 32)
+    assert verifier.bearer("A" * 43) is None
+    assert verify(store) is None
+
+
+@pytest.mark.parametrize("fingerprint", ["", "ab", "zz" * 32, "ab" * 33])
+def test_a_fingerprint_that_is_none_is_refused(store: Store, fingerprint: str) -> None:
+    with pytest.raises(MonitorError, match="allowed is a SHA-256"), store.begin() as transaction:
+        credentials.deny_certificate(transaction, ("north", None), fingerprint, DAY)
+
+
+def test_what_a_connection_was_admitted_with_holds_until_it_is_revoked(store: Store) -> None:
+    """Seen by the listener as a change of revision; each connection is asked by the hash of what it showed."""
+    token, vehicle, verifier = token_of(store), token_of(store, vehicle="truck-1"), looking(store)
+    password = chosen(store, carrier="south")
+    shown = [("north/truck-9", token), ("north/truck-1", vehicle), ("south", password)]
+    assert all(verifier.authenticate(*each) for each in shown)
+    passes = [(name, hashlib.sha256(secret).digest(), "") for name, secret in shown]
+    before = verifier.revision()
+    assert [verifier.holds(*each) for each in passes] == [True] * 3
+    assert not verifier.holds("south/van", passes[0][1], "")
+    with store.begin() as transaction:
+        revoke(transaction, 1, DAY)
+    assert verifier.revision() > before
+    assert [verifier.holds(*each) for each in passes] == [False, True, True]
+    with store.begin() as transaction:
+        revoke(transaction, 3, DAY)
+    verifier.revision()
+    assert [verifier.holds(*each) for each in passes] == [False, True, False]
+
+
+def test_without_a_change_there_is_no_new_revision(store: Store) -> None:
+    token_of(store)
+    verifier = looking(store)
+    assert len({verifier.revision() for _ in range(5)}) == 1

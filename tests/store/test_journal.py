@@ -48,7 +48,7 @@ def test_the_chain_can_be_checked_by_hand(written: Store) -> None:
         ("UPDATE journal SET body = '{}' WHERE seq = 3", 3),
         ("UPDATE journal SET actor = 'bob' WHERE seq = 1", 1),
         ("UPDATE journal SET at = at + 1 WHERE seq = 5", 5),
-        ("UPDATE journal SET kind = x'00' WHERE seq = 2", 2),
+        ("UPDATE journal SET kind = '?' WHERE seq = 2", 2),
         ("UPDATE journal SET hash = previous WHERE seq = 2", 2),
         ("UPDATE journal SET previous = hash WHERE seq = 4", 4),
         ("DELETE FROM journal WHERE seq = 1", 1),
@@ -73,7 +73,7 @@ def test_an_entry_added_with_a_sound_hash_but_past_the_head_shows(written: Store
         last = transaction.connection.exec_driver_sql("SELECT hash FROM journal WHERE seq = 5").scalar_one()
         forged = entry_hash(6, DAY, "ana", "k", "{}", last)
         values = (6, DAY, "ana", "k", "{}", last, forged)
-        transaction.connection.exec_driver_sql("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+        transaction.run("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?)", values)
     assert verify(written) == 6
 
 

@@ -164,10 +164,11 @@ def test_nothing_in_nothing_out(store: Store) -> None:
 
 def test_a_reject_keeps_the_raw_bytes_and_the_reason_whatever_the_text(store: Store) -> None:
     with store.begin() as transaction:
-        transaction.add_rejects([Reject("north", "\udcff", "telematics/v1/\x00", "no time", b"\xff\x00{")], DAY)
+        transaction.add_rejects([Reject("north", "\udcff", "telematics/v1/\x00", "no time", b"\xff\x00{", "\x00")], DAY)
     with store.read() as transaction:
         row = transaction.connection.execute(select(reject)).one()
-    assert tuple(row)[1:] == (DAY, "north", "\\udcff", "telematics/v1/\x00", "no time", b"\xff\x00{")
+    told = ("telematics/v1/\\x00", "no time", b"\xff\x00{", "\\x00", None)
+    assert tuple(row)[1:] == (DAY, "north", "\\udcff", *told)
 
 
 def test_a_checkpoint_is_found_strictly_before_an_instant(store: Store) -> None:

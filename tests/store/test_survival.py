@@ -18,10 +18,9 @@ from tests.store.samples import DAY, TRUCK, VAN, drive, line_of, none_late, open
 
 BEGINNING = """
 import sys
-from pathlib import Path
 from monitor.fixes import Fleet
 from tests.store.samples import DAY, TRUCK, drive, none_late, opened
-store, fleet = opened(Path(sys.argv[1])), Fleet()
+store, fleet = opened(sys.argv[1]), Fleet()
 """
 
 RECORDS = BEGINNING + "for i in range(60):\n    with store.begin() as t: t.record(sys.argv[2], 'kind', {'i': i}, i)\n"
@@ -113,7 +112,7 @@ def test_writers_of_several_processes_and_threads_wait_for_each_other(store: Sto
                 transaction.record("thread", "kind", {"i": i}, i)
 
     threads = [threading.Thread(target=write) for _ in range(2)]
-    with process(RECORDS, str(store.file), "one") as one, process(RECORDS, str(store.file), "two") as two:
+    with process(RECORDS, store.url, "one") as one, process(RECORDS, store.url, "two") as two:
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -123,14 +122,15 @@ def test_writers_of_several_processes_and_threads_wait_for_each_other(store: Sto
     assert verify(store) is None
 
 
-def test_writers_of_one_process_that_wait_too_long_say_so(tmp_path: Path) -> None:
-    store = opened(tmp_path / "monitor.db", timedelta(milliseconds=50))
+def test_writers_of_one_process_that_wait_too_long_say_so(url: str) -> None:
+    store = opened(url, timedelta(milliseconds=50))
     with store.begin(), pytest.raises(StoreError, match="own writers waited for each other for 50ms"), store.begin():
         pass
     store.close()
 
 
-def test_a_full_disk_undoes_the_transaction_and_says_so(store: Store) -> None:
+def test_a_full_disk_undoes_the_transaction_and_says_so(in_file: Store) -> None:
+    store = in_file
     fleet = Fleet()
     fixes = drive(fleet, TRUCK, range(5000))
     with store.begin() as transaction:  # SQLite's own limit is met in the same words as a full disk
@@ -145,15 +145,15 @@ def test_a_full_disk_undoes_the_transaction_and_says_so(store: Store) -> None:
 
 
 @pytest.mark.parametrize("replaced", [False, True])
-def test_nothing_is_committed_into_a_file_that_was_removed_or_replaced(store: Store, replaced: bool) -> None:
-    moved = store.file.rename(store.file.with_name("moved.db"))
+def test_nothing_is_committed_into_a_file_that_was_removed_or_replaced(in_file: Store, file: Path, replaced: bool) -> None:
+    store, moved = in_file, file.rename(file.with_name("moved.db"))
     if replaced:
-        store.file.touch()
+        file.touch()
     with pytest.raises(StoreError, match="was removed or replaced while in use"), store.begin() as transaction:
         transaction.vehicle_id(TRUCK)
     if replaced:
-        store.file.unlink()
-    moved.rename(store.file)
+        file.unlink()
+    moved.rename(file)
     with store.begin() as transaction:
         assert transaction.vehicles() == []
         transaction.vehicle_id(TRUCK)
@@ -165,7 +165,7 @@ def test_a_process_killed_inside_a_transaction_leaves_the_last_commit(store: Sto
     with store.begin() as transaction:
         transaction.add_fixes(fleet, fixes, none_late(fixes))
         transaction.record("parent", "delivery", {}, DAY)
-    with process(DIES_INSIDE, str(store.file)) as child:
+    with process(DIES_INSIDE, store.url) as child:
         assert line_of(child) == "inside"
         child.kill()
         child.wait(60)
@@ -176,14 +176,13 @@ def test_a_process_killed_inside_a_transaction_leaves_the_last_commit(store: Sto
 
 
 @pytest.mark.parametrize("told", [1, 3, 10, 25, 60])
-def test_what_was_told_committed_survives_kill_9_and_no_transaction_is_there_in_part(tmp_path: Path, told: int) -> None:
-    file = tmp_path / "monitor.db"
-    with process(COMMITS_FOR_EVER, str(file)) as child:
+def test_what_was_told_committed_survives_kill_9_and_no_transaction_is_there_in_part(url: str, told: int) -> None:
+    with process(COMMITS_FOR_EVER, url) as child:
         for _ in range(told):
             line_of(child)
         child.kill()
         child.wait(60)
-    store = opened(file)
+    store = opened(url)
     fixes, entries = counts(store)
     assert entries >= told
     assert fixes == 10 * entries

@@ -96,7 +96,8 @@ def compose(notice: Notice, sender: str) -> EmailMessage:
     # When it was written is part of the id: after a new database begins, incident 1 is another one, and readers drop known ids.
     message["Message-ID"] = f"<{notice.key}.{notice.created}@{domain}>"
     # The thread's root need not exist: readers group by it all the same.
-    message["In-Reply-To"] = message["References"] = f"<incident-{notice.incident}@{domain}>"
+    thread = notice.occasion if notice.incident is None else f"incident-{notice.incident}"
+    message["In-Reply-To"] = message["References"] = f"<{thread}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
     if notice.severity == "critical":
         message["X-Priority"] = "1"

@@ -21,6 +21,7 @@ from monitor.ingest.fleet.halts import (
     DETOUR_OUT_S,
     MINUTES,
     Halt,
+    Spell,
     Trouble,
     plan_halts,
 )  # fmt: skip
@@ -32,6 +33,7 @@ F64 = npt.NDArray[np.float64]
 TOWN_MPS, ROAD_MPS, BUSY_MPS, YARD_MPS = (11.0, 14.0), (22.5, 27.0), (17.0, 22.0), (6.0, 8.0)
 RAMP_M, RAMP_MPS, ASIDE_MPS = 120.0, 9.0, 5.0
 SILENT_AFTER_S = 240.0
+SPELL_NAMES = frozenset(spell.value for spell in Spell)
 BOOTH_M = 700.0
 """How far before the end of a port of entry its booths are."""
 
@@ -48,7 +50,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run as knots. `t`, `p`, `east`, `north` (K,); `parked` and `silent` are intervals in seconds after its start."""
+    """A run as knots. `t`, `p`, `east`, `north` (K,); `parked` and the spells are intervals in seconds after its start."""
 
     way: Way
     load: str
@@ -57,9 +59,18 @@ class Run:
     east: F64
     north: F64
     parked: tuple[tuple[float, float], ...]
-    silent: tuple[tuple[float, float], ...]
+    spells: tuple[tuple[Spell, float, float], ...]
     marks: tuple[Mark, ...]
     port: str | None
+
+    def spells_of(self, *spells: Spell) -> tuple[tuple[float, float], ...]:
+        """When the run is in one of these spells."""
+        return tuple((begin, end) for spell, begin, end in self.spells if spell in spells)
+
+    @property
+    def silent(self) -> tuple[tuple[float, float], ...]:
+        """When its device is off."""
+        return self.spells_of(Spell.SILENT)
 
     @property
     def duration_ms(self) -> int:
@@ -68,11 +79,22 @@ class Run:
 
 
 def make_run(
-    way: Way, load: str, troubles: Sequence[Trouble], rng: np.random.Generator, parking: tuple[float, float], dwell_s: float
+    way: Way,
+    load: str,
+    troubles: Sequence[Trouble],
+    rng: np.random.Generator,
+    parking: tuple[float, float],
+    dwell_s: float,
+    *,
+    interval_s: float = 30.0,
+    tunnels: float = 0.0,
 ) -> Run:
-    """Plan a run. `parking` is the vehicle's own spot at the terminals, metres east and north of their middle."""
+    """Plan a run. `parking` is the vehicle's own spot at the terminals, metres east and north of their middle.
+
+    `interval_s`: between two reports. `tunnels`: how many of them on 100 km.
+    """
     course = _Course(way, rng, parking)
-    for halt in plan_halts(way, troubles, rng):
+    for halt in plan_halts(way, troubles, rng, interval_s, tunnels):
         course.take(halt)
     course.arrive(dwell_s, overlong=Trouble.LONG_UNLOADING in troubles)
     return course.run(load)
@@ -87,7 +109,7 @@ class _Course:
     parking: tuple[float, float]
     knots: list[tuple[float, float, float, float]] = field(default_factory=list)
     parked: list[tuple[float, float]] = field(default_factory=list)
-    silent: list[tuple[float, float]] = field(default_factory=list)
+    spells: list[tuple[Spell, float, float]] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
     port: str | None = None
 
@@ -139,12 +161,17 @@ class _Course:
             self._border(halt)
         elif halt.what == "detour":
             self._detour()
+        elif halt.what == "back":
+            since = self._back(halt)
+        elif halt.what in SPELL_NAMES:
+            self.drive(halt.clear_until)
+            self.spells.append((Spell(halt.what), since, self.t))
         else:
             self.to(halt.seconds)
         if halt.trouble is None:
             return
         if halt.trouble is Trouble.SILENT_STOP:
-            self.silent.append((since + SILENT_AFTER_S, self.t))
+            self.spells.append((Spell.SILENT, since + SILENT_AFTER_S, self.t))
         self.marks.append(Mark(halt.trouble, since, self.t, self._where(halt)))
 
     def _where(self, halt: Halt) -> str:
@@ -174,6 +201,16 @@ class _Course:
         self.drive(booth)
         self.to(halt.seconds)
 
+    def _back(self, halt: Halt) -> float:
+        """Drive to the end of the stretch, back to its beginning, and there again; gives when it turned round."""
+        self.drive(halt.clear_until)
+        since, length = self.t, halt.clear_until - halt.p
+        self.to(RAMP_M / RAMP_MPS, self.p - RAMP_M)
+        self.to((length - 2 * RAMP_M) / self.rng.uniform(*ROAD_MPS), halt.p + RAMP_M)
+        self.to(RAMP_M / RAMP_MPS, halt.p)
+        self.drive(halt.clear_until)
+        return since
+
     def _detour(self) -> None:
         """Leave the way at an angle for 3 to 6 km to its north-west, follow it, come back."""
         ends = self.way.s(np.array([self.p, self.p + DETOUR_M]))
@@ -202,5 +239,5 @@ class _Course:
         """Give the run as it stands."""
         t, p, east, north = np.array(self.knots).T
         return Run(
-            self.way, load, t, p, east, north, tuple(self.parked), tuple(self.silent), tuple(self.marks), self.port
+            self.way, load, t, p, east, north, tuple(self.parked), tuple(self.spells), tuple(self.marks), self.port
         )  # fmt: skip

@@ -1,100 +1,114 @@
-"""A simulated device and its memory: what it measured is kept until the monitor has acknowledged it.
+"""A simulated device and its memory: what it measured is kept until the monitor has it.
 
-What a device measures is a function of program time (`plan.py`), so its memory is one instant: everything measured up to
-then is acknowledged.
+What a device measures is a function of program time (`plan.py`), so its memory is one instant: everything measured up to then has
+arrived. What moves that instant is either the PUBACK of every message, or, more careful, the monitor's word on the device's `/ack`
+topic: a broker in between may lose what it has acknowledged.
 """
 
 from __future__ import annotations
 
-import json
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import NamedTuple
 
-import paho.mqtt.client as mqtt
-
-from monitor.errors import ServiceError
+from monitor.ingest.fleet.link import Link
 from monitor.ingest.fleet.plan import Plan
 
-FIRST_RETRY_S, LAST_RETRY_S = 0.25, 15.0
+
+class Waiting(NamedTuple):
+    """A message without its receipt; instants in ms."""
+
+    number: int
+    """Its packet id."""
+    first: int
+    """Its first fix."""
+    through: int
+    """All that was measured up to here is in it or in one before it."""
 
 
-class Outbox:
-    """What of every vehicle is acknowledged, kept in a small file that is replaced whole.
-
-    A file of another plan, or one that is no JSON, counts as none: then everything since the fleet's beginning is sent again, and
-    the monitor recognises the duplicates. That is also why the file need not survive a power cut.
-    """
-
-    def __init__(self, file: Path, plan: Plan) -> None:
-        self._file = file
-        self._plan = [plan.seed, plan.start, plan.carrier]
-        self._saved: Mapping[str, int] = self._load()
-
-    def through(self, vehicle: str, default: int) -> int:
-        """Give the instant up to which everything a vehicle measured was acknowledged when this was opened or saved."""
-        return self._saved.get(vehicle, default)
-
-    def save(self, through: Mapping[str, int]) -> None:
-        """Replace the file, if anything changed.
-
-        Raises
-        ------
-        ServiceError
-            If the file cannot be written.
-        """
-        if self._file.exists() and through == self._saved:
-            return
-        fresh = self._file.with_name(self._file.name + ".new")
-        try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(json.dumps({"plan": self._plan, "through": through}), encoding="utf-8")
-            fresh.replace(self._file)
-        except OSError as error:
-            raise ServiceError(f"{self._file}: the fleet's outbox cannot be written: {error.strerror}") from None
-        self._saved = dict(through)
-
-    def _load(self) -> Mapping[str, int]:
-        try:
-            content = json.loads(self._file.read_text(encoding="utf-8"))
-            return {str(k): int(v) for k, v in content["through"].items()} if content["plan"] == self._plan else {}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return {}
-
-
-@dataclass
+@dataclass(slots=True)
 class Device:
-    """One vehicle's device: what is acknowledged, what is on its way, and its connection."""
+    """One vehicle's device: what has arrived, what is on its way, and its connection. Instants in ms."""
 
     index: int
     vehicle: str
-    topic: str
+    topic: bytes
     acknowledged: int
-    """Everything measured up to this instant (ms) is acknowledged."""
+    """Everything measured up to this instant has arrived."""
     sent: int
-    """Everything measured up to this instant (ms) is published, or acknowledged."""
-    due: int
-    """The instant (ms) of the next report."""
-    client: mqtt.Client | None = None
-    connected: bool = False
-    retry_at: float = 0.0
-    retry_after: float = FIRST_RETRY_S
-    waiting: deque[tuple[int, int]] = field(default_factory=deque)
-    """Message id and the instant it reaches up to, in the order of publishing."""
+    """Everything measured up to this instant is published, or has arrived."""
+    link: Link | None = None
+    waiting: deque[Waiting] = field(default_factory=deque)
+    """In the order of time."""
     receipts: set[int] = field(default_factory=set)
+    unconfirmed: deque[int] = field(default_factory=deque)
+    """With `/ack`: up to where each message reaches that the monitor has not confirmed."""
+    moved_s: float = 0.0
+    """When `acknowledged` last moved, or something was published after all had arrived; monotonic."""
+    asked_s: float = float("-inf")
+    """When missing reports were last sent again."""
+    known: deque[tuple[int, bytes]] = field(default_factory=deque)
+    """What is measured next: instant and payload."""
+    known_through: int = 0
 
     def receipt(self, message: int) -> None:
-        """Take note of an acknowledgement; only an unbroken sequence of them moves `acknowledged`."""
+        """Take note of a PUBACK; only an unbroken sequence of them moves `acknowledged`."""
+        if all(one.number != message for one in self.waiting):
+            return  # of before it was sent again
         self.receipts.add(message)
-        while self.waiting and self.waiting[0][0] in self.receipts:
-            message, self.acknowledged = self.waiting.popleft()
-            self.receipts.discard(message)
+        while self.waiting and self.waiting[0].number in self.receipts:
+            one = self.waiting.popleft()
+            self.receipts.discard(one.number)
+            if not self.unconfirmed:
+                self.acknowledged = max(self.acknowledged, one.through)
 
-    def lost(self, now_s: float) -> None:
-        """Forget the connection and what was on its way; try again later, each time waiting twice as long."""
-        self.client, self.connected = None, False
+    def confirm(self, through: int, now_s: float) -> None:
+        """Take note that all up to an instant is on disk."""
+        if through <= self.acknowledged:
+            return
+        self.acknowledged, self.moved_s = through, now_s
+        while self.unconfirmed and self.unconfirmed[0] <= through:
+            self.unconfirmed.popleft()
+
+    def lost(self) -> None:
+        """Forget what was on its way: it is sent again."""
         self.waiting.clear()
         self.receipts.clear()
-        self.sent = self.acknowledged
-        self.retry_at, self.retry_after = now_s + self.retry_after, min(2 * self.retry_after, LAST_RETRY_S)
+        self.unconfirmed.clear()
+        self.known.clear()
+        self.sent = self.known_through = self.acknowledged
+
+    def due(self, plan: Plan) -> int:
+        """Give the instant at which there may be something to publish."""
+        if self.known:
+            return self.known[0][0]
+        return max(plan.next_report(self.index, self.sent), self.known_through + 1)
+
+
+def settled(device: Device, plan: Plan, boot: int, through: int) -> int:
+    """Up to which instant all has arrived, where the monitor has the first `through` reports of a boot on disk.
+
+    Earlier boots may have reports of their own under way; then nothing is known but what was.
+    """
+    if not 1 <= boot <= plan.boots(device.index, device.sent) or through < 1:
+        return device.acknowledged
+    begin, end = plan.instant(device.index, boot, 1), min(plan.instant(device.index, boot, through), device.sent)
+    if device.acknowledged < begin and plan.fixes(device.index, device.acknowledged + 1, begin):
+        return device.acknowledged
+    return max(device.acknowledged, end)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has been going on."""
+
+    connections: int = 0
+    """Opened."""
+    messages: int = 0
+    fixes: int = 0
+    confirmed: int = 0
+    refused: int = 0
+    lost: int = 0
+    """Connections."""
+    again: int = 0
+    """Reports that the monitor asked for again."""

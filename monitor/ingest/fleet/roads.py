@@ -1,4 +1,4 @@
-"""The roads of the simulated fleet: routes as lengths in metres, with the places beside them; pure.
+"""The roads of the simulated fleet: routes as lengths in metres, with the places beside them; pure but for the reading.
 
 A *way* is a road driven in one direction; `p` is the distance travelled along it in metres, from 0 to `length`. A *spot* is a
 place beside the way: where along it (`p`) and how far from it, as metres to the east and to the north.
@@ -7,8 +7,10 @@ Shapes: N positions, V vertices.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ import numpy.typing as npt
 from pyproj import Geod
 from shapely.geometry import LineString, Point, shape
 from shapely.geometry.base import BaseGeometry
+
+from monitor.errors import ConfigurationError
 
 F64 = npt.NDArray[np.float64]
 GEOD = Geod(ellps="WGS84")
@@ -111,6 +115,25 @@ class Way:
         """Give the zone of this kind that holds p, or comes within `margin` metres of it; of several that of the least id."""
         zones = [zone for zone in self.zones if zone.kind == kind and zone.begin - margin <= p <= zone.end + margin]
         return min(zones, key=lambda zone: zone.id, default=None)
+
+
+def read_features(folder: Path) -> list[dict[str, Any]]:
+    """Read the features of every `*.geojson` of a folder, in the order of their names.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such folder, or a file of it cannot be read as a FeatureCollection.
+    """
+    if not folder.is_dir():
+        raise ConfigurationError([f"{folder}: there is no such folder of places and routes"])
+    features: list[dict[str, Any]] = []
+    for file in sorted(folder.glob("*.geojson")):
+        try:
+            features += json.loads(file.read_text(encoding="utf-8"))["features"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConfigurationError([f"{file}: not readable as a FeatureCollection: {error}"]) from None
+    return features
 
 
 def metres_per_degree(lat: F64) -> tuple[F64, F64]:

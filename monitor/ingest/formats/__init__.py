@@ -1,24 +1,14 @@
 """The payload formats, by name. A new one is a module beside these and a line here.
 
-Each module states its form and its source, and has `NAME` and `read(payload)`, which gives the fixes of a payload in our own form
-and, for each that is wrong, the reason.
+Each module states its form and its source, and has `NAME`, `KEYS` (what a feed may find under other keys) and `reader(quirks)`, which
+makes what reads a payload: its fixes as readings, in our units, and of each that is wrong the fault.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from monitor.ingest.formats import flespi, native, owntracks, teltonika, thingsboard, traccar
+from monitor.ingest.formats.reading import Fault, Format, Quirks, Read, Reading
 
-from monitor.ingest.formats import native
+__all__ = ["FORMATS", "Fault", "Format", "Quirks", "Read", "Reading"]
 
-
-class Format(Protocol):
-    """What a format's module has."""
-
-    NAME: str
-
-    def read(self, payload: bytes) -> list[native.Fix | str]:
-        """Read one payload; bad bytes are reasons, never exceptions."""
-        ...
-
-
-FORMATS: dict[str, Format] = {native.NAME: native}
+FORMATS: dict[str, Format] = {form.NAME: form for form in (native, owntracks, traccar, flespi, teltonika, thingsboard)}

@@ -20,6 +20,8 @@ class Reason(IntEnum):
     """The reason codes of MQTT 5 that are said here."""
 
     SUCCESS = 0x00
+    WITH_WILL = 0x04
+    NO_SUBSCRIPTION_EXISTED = 0x11
     MALFORMED = 0x81
     PROTOCOL_ERROR = 0x82
     UNSUPPORTED_VERSION = 0x84
@@ -42,11 +44,13 @@ class Reason(IntEnum):
 
 
 class ProtocolError(Exception):
-    """The peer sent what the standard or a limit forbids: `reason` is what it is told, the text is for our log."""
+    """The peer sent what the standard or a limit forbids: `reason` is its code, the text says what."""
 
-    def __init__(self, reason: Reason, text: str) -> None:
+    def __init__(self, reason: Reason, text: str, evidence: bytes = b"") -> None:
         super().__init__(text)
         self.reason = reason
+        self.evidence = evidence
+        """The first bytes of the packet, where they are not at hand otherwise."""
 
 
 class Reader:

@@ -12,6 +12,9 @@ from collections.abc import Iterator
 
 from monitor.ingest.mqtt.fields import ProtocolError, Reason
 
+EVIDENCE_BYTES = 1024
+"""Kept of a packet that is too large."""
+
 
 class Framer:
     """Cuts a stream of bytes into packets; never holds more than one unfinished packet, of at most `limit` bytes."""
@@ -52,7 +55,8 @@ class Framer:
                     break
             end = body + length
             if end - at > self.limit:
-                raise ProtocolError(Reason.PACKET_TOO_LARGE, f"a packet of {end - at} bytes, {self.limit} are allowed")
+                said = f"a packet of {end - at} bytes, {self.limit} are allowed"
+                raise ProtocolError(Reason.PACKET_TOO_LARGE, said, data[at : at + EVIDENCE_BYTES])
             if end > size:
                 self._need = end - at
                 break

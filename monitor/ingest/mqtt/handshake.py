@@ -1,11 +1,13 @@
 """The first packet of a connection: who it is, and on which terms it is admitted.
 
-User name and password decide the carrier, and the vehicle where the credential names one. The client id only tells connections of
-one carrier apart. No session is kept over connections: a client sends again what it was not told is on disk.
+User name and password decide the carrier, and the vehicle where the credential names one; or a client certificate does; where
+both are shown they must agree, and what both allow is allowed. The client id only tells connections of one identity apart. No
+session is kept over connections: a client sends again what it was not told is on disk.
 """
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +15,11 @@ from dataclasses import dataclass
 from monitor.errors import MonitorError
 from monitor.fixes import Identity
 from monitor.ingest.mqtt import answers
+from monitor.ingest.mqtt.certificates import Certificate
 from monitor.ingest.mqtt.fields import ProtocolError, Reason
-from monitor.ingest.mqtt.packets import V5, Connect
+from monitor.ingest.mqtt.hello import Connect
+from monitor.ingest.mqtt.outside import Outside, Pass
+from monitor.ingest.mqtt.packets import V5
 from monitor.settings import Listener as Limits
 
 CLIENT_ID_CHARACTERS = 256
@@ -28,6 +33,7 @@ class Admission:
     """A client let in."""
 
     identity: Identity
+    shown: Pass
     client_id: str
     silence_s: float
     """Longest silence allowed: one and a half times the keep-alive."""
@@ -35,7 +41,69 @@ class Admission:
     """The CONNACK."""
 
 
-def admit(hello: Connect, version: int, limits: Limits, authenticate: Authenticate) -> Admission:
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Who decides: user name and password, and what is revoked."""
+
+    authenticate: Authenticate
+    outside: Outside
+
+    def identify(self, said: Connect, certificate: Certificate | str | None) -> tuple[Identity, Pass]:
+        """Tell who a client is.
+
+        Raises
+        ------
+        ProtocolError
+            If that is nobody, or what it shows does not agree.
+        """
+        if isinstance(certificate, str):
+            raise ProtocolError(Reason.NOT_AUTHORIZED, certificate)
+        try:
+            if certificate is None:
+                return self._by_password(said)
+            return self._by_certificate(said, certificate)
+        except MonitorError as error:
+            raise ProtocolError(Reason.SERVER_UNAVAILABLE, f"credentials cannot be checked: {error}") from error
+
+    def _by_password(self, said: Connect) -> tuple[Identity, Pass]:
+        if said.username is None or said.password is None:
+            raise ProtocolError(Reason.NOT_AUTHORIZED, "no user name or no password")
+        identity = self.authenticate(said.username, said.password)
+        if identity is None:
+            raise ProtocolError(Reason.BAD_CREDENTIALS, f"wrong user name or password for {said.username[:128]!r}")
+        return identity, Pass(said.username, hashlib.sha256(said.password).digest())
+
+    def _by_certificate(self, said: Connect, certificate: Certificate) -> tuple[Identity, Pass]:
+        fingerprint = certificate.fingerprint
+        if not self.outside.holds("", b"", fingerprint):
+            raise ProtocolError(Reason.NOT_AUTHORIZED, "a certificate that is revoked")
+        if said.password is not None:
+            other, shown = self._by_password(said)
+            shown = shown._replace(fingerprint=fingerprint)
+        else:
+            carrier, _, vehicle = (said.username or certificate.identity.carrier).partition("/")
+            other, shown = Identity(carrier, vehicle or None), Pass(said.username or "", b"", fingerprint)
+        both = _of_both(certificate.identity, other)
+        if both is None:
+            raise ProtocolError(
+                Reason.NOT_AUTHORIZED, f"a certificate of {_named(certificate.identity)} with the name of {_named(other)}"
+            )
+        return both, shown
+
+
+def _of_both(one: Identity, other: Identity) -> Identity | None:
+    """What both allow; None where they contradict each other."""
+    if one.carrier != other.carrier or (one.vehicle and other.vehicle and one.vehicle != other.vehicle):
+        return None
+    vehicle = one.vehicle or other.vehicle
+    return None if other.dispatch and vehicle else Identity(one.carrier, vehicle, other.dispatch)
+
+
+def _named(identity: Identity) -> str:
+    return f"{identity.carrier}/{identity.vehicle}"[:128] if identity.vehicle else identity.carrier[:128]
+
+
+def admit(said: Connect, version: int, limits: Limits, gate: Gate, certificate: Certificate | str | None = None) -> Admission:
     """Let a client in, on our terms where they differ from what it asked.
 
     Raises
@@ -43,36 +111,32 @@ def admit(hello: Connect, version: int, limits: Limits, authenticate: Authentica
     ProtocolError
         With the reason it is refused for.
     """
-    if 0x15 in hello.properties:
+    if 0x15 in said.properties:
         raise ProtocolError(Reason.BAD_AUTHENTICATION_METHOD, "extended authentication, which is not offered")
-    if len(hello.client_id) > CLIENT_ID_CHARACTERS:
+    if len(said.client_id) > CLIENT_ID_CHARACTERS:
         raise ProtocolError(Reason.CLIENT_ID_INVALID, f"a client id of more than {CLIENT_ID_CHARACTERS} characters")
-    if not hello.client_id and not hello.clean and version != V5:
+    if not said.client_id and not said.clean and version != V5:
         raise ProtocolError(Reason.CLIENT_ID_INVALID, "no client id, but a session to keep")
-    identity = _authenticated(hello, authenticate)
-    client_id = hello.client_id or secrets.token_hex(8)
-    keep_alive_s = _keep_alive(hello.keep_alive, limits)
-    # MQTT 5 is told: receive maximum, QoS 1 at most, packet size, no subscription identifiers, no shared subscriptions
-    terms: dict[int, int | str] = {0x21: limits.receive_maximum, 0x24: 1, 0x27: limits.max_packet_bytes, 0x29: 0, 0x2A: 0}
-    if client_id != hello.client_id:
+    identity, shown = gate.identify(said, certificate)
+    client_id = said.client_id or secrets.token_hex(8)
+    keep_alive_s = _keep_alive(said.keep_alive, limits)
+    # MQTT 5 is told: receive maximum, no topic aliases, QoS 1 at most, packet size, no subscription identifiers, nothing shared
+    terms: dict[int, int | str] = {
+        0x21: limits.receive_maximum,
+        0x22: 0,
+        0x24: 1,
+        0x27: limits.max_packet_bytes,
+        0x29: 0,
+        0x2A: 0,
+    }
+    if client_id != said.client_id:
         terms[0x12] = client_id
-    if keep_alive_s != hello.keep_alive:
+    if keep_alive_s != said.keep_alive:
         terms[0x13] = keep_alive_s
-    if hello.properties.get(0x11):
+    if said.properties.get(0x11):
         terms[0x11] = 0  # the session ends with the connection, whatever was asked
-    return Admission(identity, client_id, 1.5 * keep_alive_s, answers.connack(version, Reason.SUCCESS, terms))
-
-
-def _authenticated(hello: Connect, authenticate: Authenticate) -> Identity:
-    if hello.username is None or hello.password is None:
-        raise ProtocolError(Reason.NOT_AUTHORIZED, "no user name or no password")
-    try:
-        identity = authenticate(hello.username, hello.password)
-    except MonitorError as error:
-        raise ProtocolError(Reason.SERVER_UNAVAILABLE, f"credentials cannot be checked: {error}") from error
-    if identity is None:
-        raise ProtocolError(Reason.BAD_CREDENTIALS, f"wrong user name or password for {hello.username[:128]!r}")
-    return identity
+    answer = answers.connack(version, Reason.SUCCESS, terms)
+    return Admission(identity, shown, client_id, 1.5 * keep_alive_s, answer)
 
 
 def _keep_alive(asked: int, limits: Limits) -> int:

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
-from monitor.ingest.mqtt.fields import Properties, ProtocolError, Reader, Reason, properties
+from monitor.ingest.mqtt.fields import ProtocolError, Reader, Reason, properties
 
 V311, V5 = 4, 5
 """The protocol levels spoken."""
@@ -66,95 +67,11 @@ def check_flags(first: int) -> Kind:
     return Kind(kind)
 
 
-@dataclass(frozen=True, slots=True)
-class Will:
-    """The message a client wants published when it is lost; read and checked, published by nobody yet."""
-
-    topic: str
-    payload: bytes
-    qos: int
-    retain: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Connect:
-    """What a client says of itself in its first packet."""
-
-    client_id: str
-    clean: bool
-    keep_alive: int
-    """Seconds; 0 for none."""
-    will: Will | None
-    username: str | None
-    password: bytes | None
-    properties: Properties
-
-
-def protocol_level(body: bytes) -> int:
-    """Give the level of a CONNECT, 4 or 5.
-
-    Raises
-    ------
-    ProtocolError
-        UNSUPPORTED_VERSION for another level or MQTT 3.1, MALFORMED if it is not MQTT at all.
-    """
-    reader = Reader(body)
-    name = reader.binary()
-    level = reader.u8()
-    if name == b"MQTT" and level in (V311, V5):
-        return level
-    if name in (b"MQTT", b"MQIsdp"):
-        raise ProtocolError(Reason.UNSUPPORTED_VERSION, f"protocol level {level}; 4 (3.1.1) and 5 are spoken")
-    raise ProtocolError(Reason.MALFORMED, "not MQTT")
-
-
-CONNECT_PROPERTIES = frozenset({0x11, 0x15, 0x16, 0x17, 0x19, 0x21, 0x22, 0x26, 0x27})
-WILL_PROPERTIES = frozenset({0x01, 0x02, 0x03, 0x08, 0x09, 0x18, 0x26})
 PUBLISH_PROPERTIES = frozenset({0x01, 0x02, 0x03, 0x08, 0x09, 0x23, 0x26})
 SUBSCRIBE_PROPERTIES = frozenset({0x0B, 0x26})
 USER_PROPERTIES = frozenset({0x26})
+PUBACK_PROPERTIES = frozenset({0x1F, 0x26})
 DISCONNECT_PROPERTIES = frozenset({0x11, 0x1F, 0x26})
-
-
-def connect(body: bytes, version: int) -> Connect:
-    """Read a CONNECT whose level is known.
-
-    Raises
-    ------
-    ProtocolError
-        If a flag, a length, a text or a property is not as the standard says.
-    """
-    reader = Reader(body, at=7)  # past the name and the level
-    flags = reader.u8()
-    _check_connect_flags(flags, version)
-    keep_alive = reader.u16()
-    said = properties(reader, CONNECT_PROPERTIES) if version == V5 else {}
-    client_id = reader.text()
-    will = _will(reader, flags, version) if flags & 0x04 else None
-    username = reader.text() if flags & 0x80 else None
-    password = reader.binary() if flags & 0x40 else None
-    reader.end()
-    return Connect(client_id, bool(flags & 0x02), keep_alive, will, username, password, said)
-
-
-def _check_connect_flags(flags: int, version: int) -> None:
-    will_qos = (flags >> 3) & 3
-    if flags & 0x01:
-        raise ProtocolError(Reason.MALFORMED, "the reserved flag of CONNECT is set")
-    if will_qos == 3 or (not flags & 0x04 and flags & 0x38):
-        raise ProtocolError(Reason.MALFORMED, "will flags that contradict each other")
-    if version == V311 and flags & 0xC0 == 0x40:
-        raise ProtocolError(Reason.MALFORMED, "a password without a user name")
-    if will_qos == 2 and version == V5:
-        raise ProtocolError(Reason.QOS_NOT_SUPPORTED, "a will of QoS 2")
-
-
-def _will(reader: Reader, flags: int, version: int) -> Will:
-    if version == V5:
-        properties(reader, WILL_PROPERTIES)
-    topic = reader.text()
-    payload = reader.binary()
-    return Will(topic, payload, (flags >> 3) & 3, bool(flags & 0x20))
 
 
 def publish(first: int, body: bytes, version: int) -> tuple[bytes, bytes, bytes]:
@@ -200,12 +117,25 @@ def _publish_properties(body: bytes, at: int) -> int:
     return reader.at
 
 
+class Filter(NamedTuple):
+    """One subscription asked for; the options of MQTT 3.1.1 are those that MQTT 5 has for 0."""
+
+    pattern: str
+    qos: int
+    no_local: bool = False
+    """Not what the client itself publishes."""
+    as_published: bool = False
+    """The retain flag as its publisher set it, not only where an older message is sent."""
+    handling: int = 0
+    """Send what is retained: 0 always, 1 for a new subscription, 2 never."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """A SUBSCRIBE: the filters in order, each with the QoS asked for."""
+    """A SUBSCRIBE: the filters in order."""
 
     packet_id: bytes
-    filters: tuple[tuple[str, int], ...]
+    filters: tuple[Filter, ...]
     identified: bool
     """Whether it carries a subscription identifier, which is not offered."""
 
@@ -227,14 +157,14 @@ def subscribe(body: bytes, version: int) -> Subscribe:
         reserved = 0xC0 if version == V5 else 0xFC
         if options & reserved or options & 0x03 == 3 or options & 0x30 == 0x30:
             raise ProtocolError(Reason.MALFORMED, f"subscription options {options:#04x}")
-        filters.append((name, options & 0x03))
+        filters.append(Filter(name, options & 0x03, bool(options & 0x04), bool(options & 0x08), options >> 4))
     if not filters:
         raise ProtocolError(Reason.PROTOCOL_ERROR, "a SUBSCRIBE without a filter")
     return Subscribe(packet_id, tuple(filters), 0x0B in said)
 
 
-def unsubscribe(body: bytes, version: int) -> tuple[bytes, int]:
-    """Read an UNSUBSCRIBE: its packet id, and how many filters it names.
+def unsubscribe(body: bytes, version: int) -> tuple[bytes, list[str]]:
+    """Read an UNSUBSCRIBE: its packet id, and the filters it names.
 
     Raises
     ------
@@ -245,28 +175,44 @@ def unsubscribe(body: bytes, version: int) -> tuple[bytes, int]:
     packet_id = reader.packet_id()
     if version == V5:
         properties(reader, USER_PROPERTIES)
-    count = 0
+    filters = []
     while reader.left:
-        reader.text()
-        count += 1
-    if not count:
+        filters.append(reader.text())
+    if not filters:
         raise ProtocolError(Reason.PROTOCOL_ERROR, "an UNSUBSCRIBE without a filter")
-    return packet_id, count
+    return packet_id, filters
 
 
-def check_end(kind: Kind, body: bytes, version: int) -> None:
-    """Check the body of a PINGREQ, DISCONNECT or PUBACK, from which nothing is taken.
+def puback(body: bytes, version: int) -> bytes:
+    """Read the packet id of a PUBACK; whatever its reason, the client has the message or does not want it.
 
     Raises
     ------
     ProtocolError
-        If it is longer or shorter than its kind allows, or a property is not its.
+        If it is longer or shorter than a PUBACK, or a property is not its.
     """
     reader = Reader(body)
-    if kind is Kind.PUBACK:
-        reader.packet_id()
-    if version == V5 and kind is not Kind.PINGREQ and reader.left:
-        reader.u8()
+    packet_id = reader.packet_id()
+    _reason(reader, version, PUBACK_PROPERTIES)
+    return packet_id
+
+
+def disconnect(body: bytes, version: int) -> int:
+    """Read the reason of a DISCONNECT: 0 for a client that leaves in order and wants no will published.
+
+    Raises
+    ------
+    ProtocolError
+        If it is longer than a DISCONNECT, or a property is not its.
+    """
+    return _reason(Reader(body), version, DISCONNECT_PROPERTIES)
+
+
+def _reason(reader: Reader, version: int, allowed: frozenset[int]) -> int:
+    reason = 0
+    if version == V5 and reader.left:
+        reason = reader.u8()
         if reader.left:
-            properties(reader, DISCONNECT_PROPERTIES if kind is Kind.DISCONNECT else DISCONNECT_PROPERTIES - {0x11})
+            properties(reader, allowed)
     reader.end()
+    return reason

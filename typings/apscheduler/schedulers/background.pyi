@@ -7,10 +7,10 @@ class BackgroundScheduler:
     def __init__(self, *, timezone: str = ...) -> None: ...
     def add_job(
         self,
-        func: Callable[[], None],
+        func: Callable[[], object],
         trigger: str,
         *,
-        seconds: int = ...,
+        seconds: float = ...,
         hour: str = ...,
         minute: str = ...,
         timezone: str = ...,
@@ -18,6 +18,6 @@ class BackgroundScheduler:
         max_instances: int = ...,
         coalesce: bool = ...,
     ) -> object: ...
-    def reschedule_job(self, job_id: str, *, trigger: str, seconds: int = ...) -> object: ...
+    def reschedule_job(self, job_id: str, *, trigger: str, seconds: float = ...) -> object: ...
     def start(self) -> None: ...
     def shutdown(self, wait: bool = ...) -> None: ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -24,14 +26,15 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["vehicle_id"], ["vehicle.id"], name=op.f("fk_waiting_vehicle_id")),
         sa.PrimaryKeyConstraint("vehicle_id", name=op.f("pk_waiting")),
     )
-    with op.batch_alter_table("signal", recreate="always") as signal:
+    rebuilt = op.get_bind().dialect.name == "sqlite"  # it can neither alter a column nor put one between others
+    place: Any = {"insert_after": "unit"} if rebuilt else {}
+    with op.batch_alter_table("signal", recreate="always" if rebuilt else "never") as signal:
         signal.alter_column("lon", existing_type=sa.Double(), nullable=True)
         signal.alter_column("lat", existing_type=sa.Double(), nullable=True)
-        signal.add_column(sa.Column("detail", sa.Text(), nullable=True), insert_after="unit")
-    with op.batch_alter_table("credential", recreate="always") as credential:
-        credential.add_column(
-            sa.Column("role", sa.String(length=8), server_default=sa.text("'device'"), nullable=False), insert_after="kind"
-        )
+        signal.add_column(sa.Column("detail", sa.Text(), nullable=True), **place)
+    place = {"insert_after": "kind"} if rebuilt else {}
+    with op.batch_alter_table("credential", recreate="always" if rebuilt else "never") as credential:
+        credential.add_column(sa.Column("role", sa.String(length=8), server_default=sa.text("'device'"), nullable=False), **place)
         credential.create_check_constraint(op.f("ck_credential_role"), "role IN ('device', 'dispatch')")
 
 

@@ -1,0 +1,1 @@
+"""Our own HTTP server: positions by POST, health, metrics."""
