@@ -14,7 +14,6 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -84,7 +83,7 @@ def real(name: str) -> tuple[Fleet, FixBatch]:
     [fixes] = read_fixes(DATA / name / "fixes.csv", fleet, carrier=CARRIER).fixes
     when = (fixes.time.view(np.int64) % archive.DAY_MS + DAY).view("datetime64[ms]")
     again = normalised(fleet, fixes.vehicle, when, fixes.lon, fixes.lat, speed=_known(fixes.speed), heading=_known(fixes.heading))
-    return fleet, replace(again)
+    return fleet, again
 
 
 def _known(column: np.ndarray[tuple[int], np.dtype[np.float32]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -36,7 +36,7 @@ def fleet_of(rows: int) -> tuple[Fleet, FixBatch]:
     fleet, number = Fleet(), np.arange(rows)
     code = np.array([fleet.code(VehicleId("bench", f"truck-{i}")) for i in range(VEHICLES)], np.int32)[number % VEHICLES]
     moment = (BEGIN + number // VEHICLES * 10_000).astype("datetime64[ms]")
-    lon, lat = -79.5 + number % 997 * 1e-5, 43.5 + number % 991 * 1e-5
+    lon, lat = (-79.5 + number % 997 * 1e-5).astype(np.float64), (43.5 + number % 991 * 1e-5).astype(np.float64)
     return fleet, normalised(
         fleet, code, moment, lon, lat, speed=(number % 30).astype(np.float64), heading=(number % 360).astype(np.float64)
     )

@@ -40,7 +40,7 @@ from monitor.operations import Operations, Standing
 from monitor.register import Register
 from monitor.signals import Change
 from monitor.store.archive import archive_due, folder_in, moves_before
-from monitor.store.devices_store import Devices, quarantined, release
+from monitor.store.devices_store import Devices, quarantined, registered, release
 from monitor.store.ledger import Book, Ledger
 from monitor.store.retention import expire_due
 from monitor.store.store import Store
@@ -55,6 +55,8 @@ T = TypeVar("T")
 TICK_S = 1
 LATE_TICK_S = 10
 """A metronome that has not ticked for this long is started anew: it stops when the clock is put back."""
+LATE_S = 6 * 3600
+"""How late a daily job may still be done."""
 RETRY_S = 1.0
 ADOPT_S = 1.0
 """How soon what was quarantined is taken after an adoption."""
@@ -134,14 +136,8 @@ class App:
             self._every(TICK_S, partial(self._deliver, name), name)
         if self.settings.health.heartbeat_url:
             self._every(self.settings.health.heartbeat_every.total_seconds(), self.operations.heartbeat.beat, "heartbeat")
-        hour, minute = self.settings.order.adjudicate_at.split(":")
-        self._metronome.add_job(
-            self.upkeep.adjudicate.set, "cron", hour=hour, minute=minute, timezone=self.settings.timezone, id="adjudicate"
-        )
-        hour, minute = self.settings.store.archive_at.split(":")
-        self._metronome.add_job(
-            self._put_away, "cron", hour=hour, minute=minute, timezone=self.settings.timezone, id="archive", max_instances=1
-        )
+        self._daily(self.settings.order.adjudicate_at, self.upkeep.adjudicate.set, "adjudicate")
+        self._daily(self.settings.store.archive_at, self._put_away, "archive")
         self.operations.begin()
         self._metronome.start()
 
@@ -225,11 +221,18 @@ class App:
         self._adopted, now = time.monotonic(), self.clock()
         try:
             with self.store.read() as transaction:
-                kept = quarantined(transaction, self.feeds)
+                kept, devices = quarantined(transaction, self.feeds), registered(transaction)
             if kept:
                 messages = [each.message for each in kept]
-                decoded = decode(messages, now, self.engine.fleet, self.settings.ingest, self.devices.adopted(), self.feeds)
-                self.counts.fixes += self.engine.take(decoded.fixes, (), now, beside=lambda t: release(t, kept, now)).fixes
+                decoded = decode(messages, now, self.engine.fleet, self.settings.ingest, devices, self.feeds)
+                notes = Ledger(decoded.numbered, (), decoded.findings)
+
+                def beside(transaction: Transaction) -> None:
+                    release(transaction, kept, now)
+                    self.book.save(transaction, notes, now)
+
+                self.counts.fixes += self.engine.take(decoded.fixes, (), now, beside=beside).fixes
+                self.book.committed()
         except StoreError as error:
             log.error("what was adopted waits: %s", error)
 
@@ -250,6 +253,7 @@ class App:
     def _go_by(self, configuration: Configuration) -> None:
         """Take over what was read anew."""
         self.configuration = configuration
+        self.feeds.replace(configuration.settings.ingest.feed)
         if fault := self.doors.reload(configuration.settings):
             self._faults["doors"] = f"not reloaded, as before: {fault}"
         else:
@@ -287,6 +291,7 @@ class App:
         try:
             while not self._stopping.is_set() and folder and before is not None:
                 if not archive_due(self.store, folder, before, self.clock()):
+                    self.store.drop_empty_partitions(before)
                     break
             while not self._stopping.is_set() and expire_due(self.store, self.settings, self.clock()):
                 pass
@@ -295,6 +300,14 @@ class App:
             self._faults["archive"] = str(error)
         else:
             self._faults.pop("archive", None)
+
+    def _daily(self, at: str, job: Callable[[], object], name: str) -> None:
+        """Have a job done at a time of day; one that the machine was too busy for is done late, not left out."""
+        hour, minute = at.split(":")
+        zone = self.settings.timezone
+        self._metronome.add_job(
+            job, "cron", id=name, hour=hour, minute=minute, timezone=zone, coalesce=True, misfire_grace_time=LATE_S
+        )
 
     def _every(self, seconds: float, job: Callable[[], object], name: str) -> None:
         self._intervals[name] = seconds

@@ -282,7 +282,7 @@ def digests(identity: I64, columns: dict[str, npt.NDArray[np.generic]]) -> I64:
     state = _mixed(state ^ columns["time"].view(np.int64).view(np.uint64))
     for name, quantum in QUANTA.items():
         value = columns[name].astype(np.float64) * quantum
-        known = np.isfinite(value)
+        known = np.abs(value) < -UNKNOWN  # beyond it no integer would say it, and NaN is not less than anything
         whole = np.where(known, np.rint(np.where(known, value, 0)), UNKNOWN).astype(np.int64)
         state = _mixed(state ^ whole.view(np.uint64))
     flags = (columns["ignition"].astype(np.int64) & 0xFF) | ((columns["door"].astype(np.int64) & 0xFF) << 8)

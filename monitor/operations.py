@@ -226,17 +226,21 @@ class Operations:
         return {name: text for name, (at, text) in self._broken.items() if now - at < BROKEN_S}
 
     def _figures(self) -> Figures | None:
-        """What the database says, read at most every few seconds, by one at a time."""
-        with self._reading:
-            read, known = self._read
-            if time.monotonic() - read >= FIGURES_S:
-                try:
-                    with self._store.read() as transaction:
-                        known = figures(transaction, self._clock())
-                except StoreError:
-                    known = None
-                self._read = (time.monotonic(), known)
-            return known
+        """What the database says, read at most every few seconds; while one reads, all others are told what was read before."""
+        if self._reading.acquire(blocking=False):
+            try:
+                if time.monotonic() - self._read[0] >= FIGURES_S:
+                    self._read = (time.monotonic(), self._read_now())
+            finally:
+                self._reading.release()
+        return self._read[1]
+
+    def _read_now(self) -> Figures | None:
+        try:
+            with self._store.read() as transaction:
+                return figures(transaction, self._clock())
+        except StoreError:
+            return None
 
 
 def _closed(door: Door) -> str | None:

@@ -1,7 +1,7 @@
 """What the oracle reads off a vehicle's visits: those that last too long, those that must not be, and leaving a closed yard.
 
 A visit lasts while fixes are in the place or one has just left it; a fix that has just left shows nothing and is judged under no limit.
-A *stint* is a run of the others under some limit or another; one without any ends it.
+A *stint* is a run of the others under some limit or another; one without any ends it. A signal lies where its stint began.
 """
 
 from __future__ import annotations
@@ -71,8 +71,7 @@ def _overlong(
 ) -> Iterator[Signal]:
     """Give the signal of a stint, (index, limit) of each of its fixes; `freed`: the fix at which no limit held any more."""
     fixes, limits = [track.used[index] for index, _ in stint], [limit for _, limit in stint]
-    first = track.used[visit.first]
-    judged, since = run_starts(fixes, limits), first.time
+    judged, since = run_starts(fixes, limits), track.used[visit.first].time
     found = track.reached(
         track.used, [(index, max(since + limit, start)) for (index, limit), start in zip(stint, judged, strict=True)]
     )
@@ -83,7 +82,7 @@ def _overlong(
         until = track.used[visit.after].time
     lasted = (until if until is not None else max(fixes[-1].time, found.at)) - since
     yield track.signal(
-        kind, found, since, until, place_of(first), lasted / 1000, dict(stint)[found.by] / 1000, "s", severity,
+        kind, found, since, until, place_of(fixes[0]), lasted / 1000, dict(stint)[found.by] / 1000, "s", severity,
         place=visit.place.id, trip=track.used[found.by].trip,
     )  # fmt: skip
 

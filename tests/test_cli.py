@@ -64,7 +64,7 @@ def commands(capsys: pytest.CaptureFixture[str]) -> list[str]:
     with pytest.raises(SystemExit) as over:
         main(["--help"])
     assert over.value.code == 0
-    return re.findall(r"^    ([a-z]+)(?: |$)", capsys.readouterr().out, re.MULTILINE)
+    return re.findall(r"^    ([a-z-]+)(?: |$)", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_readme_tells_of_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -236,7 +236,7 @@ def test_a_name_that_no_topic_can_carry_is_refused(monitor: Command, subject: st
 
 def test_what_cannot_be_revoked_is_one_line(monitor: Command) -> None:
     monitor("carrier", "add", "north")
-    one_line(monitor("carrier", "revoke", "north"), "north")
+    one_line(monitor("carrier", "revoke", "south"), "south")
     one_line(monitor("carrier", "revoke", "7"), "7")
     one_line(monitor("carrier", "revoke"))
 

@@ -122,7 +122,7 @@ def test_the_desk_commands_list_take_and_end_an_incident(folder: Path, capsys: p
     store.close()
     assert [main(command) for command in commands(block_with("sh", "monitor ack 1 "))] == [0, 0, 0]
     told = capsys.readouterr().out
-    assert "#1 CRITICAL truck-1" in told
+    assert "#1 WARNING truck-1" in told
     assert "incident 1: truck-1, acknowledged by YOUR-NAME" in told
     assert "incident 1: truck-1, resolved by YOUR-NAME: congestion" in told
     assert main(["verify"]) == 0
@@ -131,7 +131,7 @@ def test_the_desk_commands_list_take_and_end_an_incident(folder: Path, capsys: p
 def test_the_payloads_of_the_readme_are_read_whole() -> None:
     [payload] = [block for block in blocks(README, "json") if '"ignition"' in block]
     sent = [payload, *re.findall(r"'(\{\"time\".*?\})'", README)]
-    assert len(sent) == 3
+    assert len(sent) == 4
     for text in sent:
         [fix] = native.read(text.encode())
         assert isinstance(fix, native.Fix)

@@ -22,6 +22,9 @@ from monitor.findings import CLOCK_STEPPED, Finding
 from monitor.store import findings_store
 from monitor.store.schema import REVISION
 from monitor.store.store import Store
+from tests.postgres import Server, postgres
+
+__all__ = ["postgres"]
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTACTS = """
@@ -265,3 +268,18 @@ def test_a_configuration_with_a_fault_is_all_that_is_said(patient: Patient, caps
     assert doctor.examined(asked(patient)) == 1
     [line] = capsys.readouterr().out.splitlines()
     assert line.startswith("FAIL  configuration: ")
+
+
+def test_a_database_on_a_server_is_looked_at_and_not_migrated(patient: Patient, postgres: Server) -> None:
+    bare, made = postgres.bare(), postgres.empty()
+    try:
+        for url, words in ((bare, "holds nothing of a monitor yet"), (made, "can be read and written")):
+            patient.said["store.url"] = url
+            assert any(line.what == "database" and words in line.found for line in patient.examined())
+        patient.said["store.url"] = bare
+        assert any("holds nothing" in line.found for line in patient.examined()), "the tables were not made"
+        patient.said["store.url"] = made.replace("127.0.0.1", "127.0.0.2").rpartition(":")[0] + ":9/none"
+        assert any(line[:2] == (State.FAIL, "database") for line in patient.wrong())
+    finally:
+        postgres.drop(bare)
+        postgres.drop(made)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ from monitor.fixes import Fleet, VehicleId, normalised
 from monitor.ingest.inbox import Inbox
 from monitor.operations import Operations, Standing
 from monitor.settings import Settings, read_settings
-from monitor.store import findings_store
+from monitor.store import findings_store, notices_store
 from monitor.store.schema import notice as notice_table
 from monitor.store.store import Store
 
@@ -218,3 +219,29 @@ def test_a_door_that_is_not_connected_is_a_reason(monitor: Monitor) -> None:
     link.connected = True
     assert monitor.operations.ready().well
     assert b'monitor_connections{door="link"} 1.0' in monitor.operations.exposition()
+
+
+def test_a_grave_word_about_the_monitor_is_not_kept_back_for_want_of_an_incident(monitor: Monitor) -> None:
+    word = Notice(1, None, "x", "alive", "critical", "d", "log", "", "en", "s", "b", NOON)
+    with monitor.store.read() as transaction:
+        assert notices_store.still_wanted(transaction, word) == ""
+
+
+def test_a_database_that_hangs_holds_up_one_who_asks_and_nobody_else(monitor: Monitor) -> None:
+    """Else those who ask for figures, again and again, take every thread of the server."""
+    reading, go = threading.Event(), threading.Event()
+
+    def clock() -> int:
+        if threading.current_thread().name == "first":
+            reading.set()
+            go.wait(10)
+        return NOON
+
+    operated = Operations(monitor.settings, monitor.store, clock, lambda: monitor.standing)
+    first = threading.Thread(target=operated.exposition, name="first")
+    first.start()
+    assert reading.wait(10)
+    assert b"monitor_database_read 0.0" in operated.exposition()
+    go.set()
+    first.join(10)
+    assert b"monitor_database_read 1.0" in operated.exposition()

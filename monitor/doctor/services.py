@@ -12,6 +12,7 @@ from monitor.doctor.lines import Installation, Line, fail, ok, warn
 from monitor.errors import MonitorError
 from monitor.ingest.feeds import check_feeds
 from monitor.ingest.listener import warnings
+from monitor.ingest.uplink.client import warnings as unprotected
 from monitor.settings import Settings
 from monitor.store.store import Store
 
@@ -61,6 +62,8 @@ def exposure(installation: Installation) -> Iterator[Line]:
     settings = installation.configuration.settings
     for text in warnings(settings.ingest) if settings.ingest.source != "broker" else ():
         yield warn("ingest.listener", text, "set ingest.listener.tls_certificate")
+    for text in unprotected(settings.ingest.broker) if settings.ingest.source != "listener" else ():
+        yield warn("ingest.broker", text, "put it right in monitor.toml")
     for text in check_feeds(settings):
         yield fail("ingest.feed", text, "put it right in monitor.toml")
     web = settings.web

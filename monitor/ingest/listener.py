@@ -1,9 +1,8 @@
 """Our own MQTT server: devices publish to it, and a PUBACK says that what they sent is on disk.
 
 One thread runs the event loop and all connections (`mqtt.session`); what they bring waits in the inbox; the main loop takes it as
-deliveries, and its `acknowledge` sends the PUBACKs. Memory is bounded whoever floods: of a connection with `receive_maximum`
-packets under way, and of every sender while two deliveries are waiting, nothing more is read, and TCP makes it wait. A carrier
-beyond its rates is read more slowly, the others are not.
+deliveries, and its `acknowledge` sends the PUBACKs. Memory is bounded whoever floods: of a connection with `receive_maximum` packets
+under way, of a carrier of which two deliveries wait or that is beyond its rates, nothing more is read, and TCP makes it wait.
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ def _loopback(host: str) -> bool:
 class Listener:
     """An MQTT 3.1.1 and 5 server as a door.
 
-    `start` binds and serves. `authenticate` is given user name and password in the event loop's thread and must be quick; what else is
+    `start` binds and serves. `authenticate` is given user name and password, in a thread of its own; what else is
     asked of the program is in `outside`. Every delivery that is not empty must be acknowledged, else reading stops.
     """
 
@@ -81,7 +80,7 @@ class Listener:
         self._limits = limits
         self._inbox = Inbox(batch_messages)
         self._loop = loop = asyncio.new_event_loop()
-        self._asker = Asker(self._tell)
+        self._asker, self._porter = Asker(self._tell), Asker(self._tell)
         self._hall = Hall(
             limits,
             authenticate,
@@ -90,6 +89,7 @@ class Listener:
             loop.time,
             loop.call_later,
             self._asker.ask,
+            self._porter.ask,
             self,
             min(ARRIVAL_PACKETS, batch_messages),
         )
@@ -98,8 +98,7 @@ class Listener:
         self._server: asyncio.Server | None = None
         self._acknowledged = 0
         self._revision: int | None = None
-        self._looking = False
-        self._closing = self._goodbye = False
+        self._looking = self._closing = self._goodbye = False
         self.port = limits.port
         """The TCP port; after `start` the one really bound."""
 
@@ -170,6 +169,7 @@ class Listener:
     def join(self) -> None:
         """Wait until every client has left."""
         self._asker.close()
+        self._porter.close()
         if self._thread.ident is None:
             self._loop.close()
         elif threading.current_thread() is not self._thread:
@@ -179,8 +179,8 @@ class Listener:
         """Have the event loop do something; nothing if it is over."""
         try:
             self._loop.call_soon_threadsafe(task)
-        except RuntimeError:  # closed between the commit and its acknowledgement
-            log.info("the listener is closed; what was not acknowledged will be sent again")
+        except RuntimeError:  # closed between the commit and its acknowledgement: it will be sent again
+            log.info("the listener is closed")
 
     # -- in the event loop's thread --
 

@@ -248,7 +248,6 @@ class PostgresServer:
         for warning in risks(session):
             if warning not in self.warnings:
                 self.warnings.append(warning)
-                log.warning("%s: %s", self.name, warning)
         if self._held is not None:
             (self._claim_again if self._claimed else self._claim)(session, self._held)
 
@@ -256,6 +255,8 @@ class PostgresServer:
         """Take the lock that says who is the monitor, for the first time."""
         if session.execute(f"SELECT pg_try_advisory_lock({LOCKS}, {HOLD})").fetchone() != (True,):
             raise StoreError(f"{self.name}: another monitor runs on this database; end that one, or name another in store.url")
+        for warning in self.warnings:
+            log.warning("%s: %s", self.name, warning)
         session.execute(SAY_HELD, (number,))
         session.execute(FORGET)
         self._claimed = True

@@ -16,9 +16,10 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from tests.e2e.conftest import Install
 from tests.e2e.program import Monitor, eventually
-from tests.ingest.mosquitto import PATIENCE_S, Mosquitto, needs_mosquitto
+from tests.ingest.mosquitto import Mosquitto, needs_mosquitto
+from tests.ingest.wire import PATIENCE_S
 
-pytestmark = needs_mosquitto
+pytestmark = [needs_mosquitto, pytest.mark.slow]
 VEHICLE = "telematics/v1/default/truck-1"
 
 

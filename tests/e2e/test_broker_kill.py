@@ -61,8 +61,8 @@ def killed_under_load(
         return fleet.sent, stored(monitor), fleet
     finally:
         fleet.close()
-        monitor.stop()
         broker.kill()
+        monitor.stop()
 
 
 @pytest.mark.parametrize("stalled", [False, True], ids=["in the midst", "while the monitor is stalled"])

@@ -234,6 +234,7 @@ def test_a_thread_that_hangs_is_replaced_and_does_no_harm_when_it_comes_back(
     finish(ingress, taker)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_dies_again_and_again_ends_the_monitor_with_a_clear_line(mosquitto: Mosquitto) -> None:
     _, ingress, inbox = fragile(mosquitto)
@@ -247,6 +248,7 @@ def test_a_thread_that_dies_again_and_again_ends_the_monitor_with_a_clear_line(m
 # -- the other side --
 
 
+@pytest.mark.slow
 def test_another_client_under_our_id_is_a_finding(subscribe: Subscribe, mosquitto: Mosquitto) -> None:
     _, taker = subscribe()
     rival = Ear(mosquitto, client_id="telematics-monitor", keep=True)
@@ -284,6 +286,36 @@ def test_a_password_that_is_no_longer_right_is_one_finding_and_the_right_one_is_
     taker.wait(lambda _: door.connected)
     assert kinds(taker) == [BROKER_LOST]
     finish(ingress, taker)
+
+
+def test_a_broker_that_is_away_for_long_is_one_finding(
+    subscribe: Subscribe, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uplink, "LONG_S", 0.1)
+    door, taker = subscribe()
+    mosquitto.kill()
+    taker.wait(lambda _: kinds(taker) == [BROKER_LOST])
+    assert "cannot be reached: Connection refused" in taker.findings[0].detail
+    assert not door.connected
+    mosquitto.start()
+    taker.wait(lambda _: door.connected)
+    assert kinds(taker)[:1] == [BROKER_LOST]
+
+
+def test_a_password_file_that_vanishes_is_one_finding_and_no_end(
+    mosquitto: Mosquitto, subscribe: Subscribe, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("anything\n")
+    door, taker = subscribe(username="monitor", password_file=str(secret))
+    secret.unlink()
+    mosquitto.save()
+    mosquitto.kill()
+    mosquitto.start()
+    taker.wait(lambda _: kinds(taker) == [BROKER_LOST])
+    assert "(ingest.broker.password_file) cannot be read" in taker.findings[0].detail
+    secret.write_text("anything\n")
+    taker.wait(lambda _: door.connected)
 
 
 def test_a_subscription_that_is_not_granted_with_qos_1_ends_the_start(mosquitto: Mosquitto) -> None:

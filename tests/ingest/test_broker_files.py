@@ -301,13 +301,14 @@ def test_while_the_monitor_is_away_the_broker_keeps_more_than_its_default_of_a_t
 
 
 def test_the_bridge_of_the_document_passes_fixes_on_and_receipts_back(
-    shipped: Shipped, monitor: tuple[Broker, Taker], tmp_path: Path
+    shipped: Shipped, monitor: tuple[Broker, Taker], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     door, loop = monitor
     [text] = re.findall(r"^```\n(connection .*?)^```$", (DOCS.parent / "broker.md").read_text(), re.M | re.S)
     text = text.replace("broker.example.com:8883", f"127.0.0.1:{shipped.tls}").replace("broker-ca.crt", "devices-ca.crt")
     text = text.replace("/etc/mosquitto/", f"{shipped.folder}/")
     at_the_site = Mosquitto(tmp_path, "allow_anonymous true", *text.splitlines())
+    request.addfinalizer(at_the_site.kill)
     at_the_site.publish([b"first", b"second"], topic="telematics/v1/default/any/fix")
     assert loop.payloads(2) == [b"first", b"second"]
     heard = subprocess.Popen(
@@ -321,4 +322,3 @@ def test_the_bridge_of_the_document_passes_fixes_on_and_receipts_back(
             heard.wait(0.2)
     assert heard.stdout is not None
     assert heard.stdout.read().strip() == 'telematics/v1/default/any/ack {"boot":"a7","through":2,"missing":[]}'
-    at_the_site.kill()

@@ -117,6 +117,13 @@ def test_a_message_that_is_not_mqtt_is_kept_and_acknowledged_and_the_next_one_co
     finish(ingress, taker)
 
 
+def test_a_topic_that_is_no_text_is_kept_as_a_reject(rogues: list[Rogue]) -> None:
+    ingress, taker = started(rogues, Rogue(publish(b"telematics/v1/acme/\xff/fix", b"whose?")))
+    taker.wait(lambda _: bool(taker.rejects))
+    assert (taker.rejects[0].reason, taker.rejects[0].payload) == ("topic: a text that is not UTF-8", b"whose?")
+    finish(ingress, taker)
+
+
 def test_a_message_that_cannot_even_be_acknowledged_ends_the_connection_and_not_the_thread(rogues: list[Rogue]) -> None:
     rogue = Rogue(publish(TOPIC, b"before", 8), CUT_SHORT)
     ingress, taker = started(rogues, rogue)

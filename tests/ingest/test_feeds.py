@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ GATEWAY = Feed(topic="traccar/positions", format="traccar", carrier="north")
 TRACKERS = Feed(topic="{device}/data", format="teltonika", carrier="north")
 ANY = Feed(topic="tb/+/v1/{device}", format="thingsboard", carrier="north", speed_unit="kmh")
 FEEDS = Feeds({"phones": PHONES, "gateway": GATEWAY, "trackers": TRACKERS, "any": ANY})
+SOURCES = sorted((Path(__file__).resolve().parents[2] / "docs/sources").glob("*.md"))
 VEHICLE, CARRIER = Identity("north", "T-1"), Identity("north")
 
 
@@ -216,6 +219,24 @@ def test_what_a_broker_is_asked_for_covers_every_feed_once() -> None:
         "+/info",
         "owntracks/+/+/#",
     ]
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("way", ["listener", "broker"])
+def test_the_feeds_of_the_documents_are_good_ones(file: Path, way: str, tmp_path: Path) -> None:
+    """What is shown can be pasted, for either way in."""
+    blocks = re.findall(r"^ *```toml\n(.*?)^ *```", file.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    shown = [textwrap.dedent(block) for block in blocks if "[ingest.feed." in block]
+    (tmp_path / "monitor.toml").write_text("\n".join(shown), encoding="utf-8")
+    assert check_feeds(load_settings(tmp_path / "monitor.toml", [f"ingest.source={way}"])) == []
+
+
+def test_every_format_has_its_document() -> None:
+    """And the index names it."""
+    index = (SOURCES[0].parent / "README.md").read_text(encoding="utf-8")
+    for name in FORMATS:
+        assert SOURCES[0].parent / f"{name}.md" in SOURCES
+        assert f"({name}.md)" in index
 
 
 def test_feeds_are_read_from_the_configuration(tmp_path: Path) -> None:

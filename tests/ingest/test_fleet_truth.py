@@ -73,9 +73,10 @@ def truth_of(plan: Plan, end: int, folder: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [3, 11])
-def test_every_label_is_found_and_nothing_else(seed: int, tmp_path: Path) -> None:
-    plan, end = plan_of(seed, 50, dict.fromkeys(Trouble, 0.12)), START + 24 * HOUR
+@pytest.mark.parametrize(("seed", "vehicles", "interval"), [(3, 50, None), (11, 50, None), (23, 40, 120_000)])
+def test_every_label_is_found_and_nothing_else(seed: int, vehicles: int, interval: int | None, tmp_path: Path) -> None:
+    """Also where a vehicle reports each two minutes alone."""
+    plan, end = plan_of(seed, vehicles, dict.fromkeys(Trouble, 0.12), interval=interval), START + 24 * HOUR
     truth = read_episodes(truth_of(plan, end, tmp_path))
     rows = score(truth, read_episodes(log_of(plan, end, tmp_path)))
     assert {kind: (row.missed, row.extra) for kind, row in rows.items()} == {kind: ([], []) for kind in rows}

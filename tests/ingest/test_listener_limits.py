@@ -154,6 +154,47 @@ def test_the_connections_of_a_credential_that_is_revoked_are_closed_the_others_a
     assert mine.silent()
 
 
+def test_while_somebodys_password_is_looked_at_the_others_are_served(serve: Serve) -> None:
+    """It takes its time on purpose; and what came with the CONNECT is taken once that is known."""
+    asked, answer = threading.Event(), threading.Event()
+
+    def gate(username: str, password: bytes) -> Identity | None:
+        if username.startswith("slow"):
+            asked.set()
+            assert answer.wait(wire.PATIENCE_S)
+        return authenticate(username, password)
+
+    served = serve(gate=gate)
+    other = served.client("other/truck")
+    slow = served.wire()
+    slow.send(connect("slow/truck") + publish("telematics/v1/slow/truck/fix", b"early") + packet(wire.PINGREQ << 4, b""))
+    assert asked.wait(wire.PATIENCE_S)
+    other.send(publish("telematics/v1/other/truck/fix", b"meanwhile"))
+    assert other.read() == (wire.PUBACK, b"\0\x01")
+    answer.set()
+    kinds = sorted(slow.read() or (0, b"") for _ in range(3))
+    assert [kind for kind, _ in kinds] == [wire.CONNACK, wire.PUBACK, wire.PINGRESP]
+    assert served.loop.payloads(2) == [b"meanwhile", b"early"]
+
+
+def test_a_stranger_who_leaves_before_it_is_known_who_it_is_leaves_nothing(serve: Serve) -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def gate(username: str, password: bytes) -> Identity | None:
+        if username == "slow":
+            asked.set()
+            assert answer.wait(wire.PATIENCE_S)
+        return authenticate(username, password)
+
+    served = serve(gate=gate, max_connections=1)
+    slow = served.wire()
+    slow.send(connect("slow"))
+    assert asked.wait(wire.PATIENCE_S)
+    assert slow.read() is None, "its time for a CONNECT is over"
+    answer.set()
+    assert served.client("other/truck").silent()
+
+
 def test_dispatch_publishes_trips_alone(serve: Serve) -> None:
     def gate(username: str, password: bytes) -> Identity | None:
         return Identity(username, None, dispatch=True) if authenticate(username, password) else None

@@ -64,6 +64,16 @@ def test_packets_are_the_same_however_the_stream_is_cut(bodies: list[bytes], dat
     assert framer.held == 0
 
 
+def test_packets_that_were_not_asked_for_are_held_and_come_next() -> None:
+    framer = Framer(LIMIT)
+    stream = b"".join(wire.packet(0x30, bytes([number])) for number in range(3))
+    assert next(framer.feed(stream + b"\x30")) == (0x30, b"\0")
+    assert framer.held == 2 * 3 + 1
+    assert list(framer.feed(b"")) == [(0x30, b"\1"), (0x30, b"\2")]
+    assert list(framer.feed(b"\x01\x07")) == [(0x30, b"\7")]
+    assert framer.held == 0
+
+
 def test_a_packet_over_the_limit_is_refused_by_its_length_alone_after_those_before_it() -> None:
     stream = Framer(100).feed(wire.packet(0x30, b"x" * 98) + b"\x30\x63")
     assert next(stream) == (0x30, b"x" * 98)

@@ -86,6 +86,17 @@ def test_the_end_of_the_connection_reaches_paho_after_what_came_before_it(pair: 
     assert pair.stream.recv(100) == b""
 
 
+@pytest.mark.parametrize("length", [0, 127, 128, 16_383, 16_384, 300_000])
+def test_a_packet_for_paho_is_put_together_again_whatever_its_length(pair: Pair, length: int) -> None:
+    whole = packet(0x20, b"x" * length)
+    got, sent = b"", 0
+    while len(got) < len(whole):
+        sent += pair.far.send(whole[sent : sent + 50_000])
+        pair.stream.fill()
+        got += pair.for_paho()
+    assert got == whole
+
+
 def test_with_nothing_to_read_paho_is_told_to_come_again(pair: Pair) -> None:
     pair.stream.fill()
     assert not pair.stream.waiting

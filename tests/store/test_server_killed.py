@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -69,7 +68,6 @@ def test_a_server_killed_under_load_loses_nothing_and_doubles_nothing(durable: S
             for _ in range(chance.randrange(10, 60)):
                 assert line_of(child)
             durable.kill()
-            threading.Event().wait(chance.random() / 20)
             durable.start()
         told = 0
         while line := line_of(child):

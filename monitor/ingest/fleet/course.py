@@ -32,7 +32,7 @@ F64 = npt.NDArray[np.float64]
 
 TOWN_MPS, ROAD_MPS, BUSY_MPS, YARD_MPS = (11.0, 14.0), (22.5, 27.0), (17.0, 22.0), (6.0, 8.0)
 RAMP_M, RAMP_MPS, ASIDE_MPS = 120.0, 9.0, 5.0
-SILENT_AFTER_S = 240.0
+SILENT_AFTER_S, SILENT_AFTER_REPORTS = 240.0, 2.5
 SPELL_NAMES = frozenset(spell.value for spell in Spell)
 BOOTH_M = 700.0
 """How far before the end of a port of entry its booths are."""
@@ -93,7 +93,7 @@ def make_run(
 
     `interval_s`: between two reports. `tunnels`: how many of them on 100 km.
     """
-    course = _Course(way, rng, parking)
+    course = _Course(way, rng, parking, interval_s)
     for halt in plan_halts(way, troubles, rng, interval_s, tunnels):
         course.take(halt)
     course.arrive(dwell_s, overlong=Trouble.LONG_UNLOADING in troubles)
@@ -107,6 +107,7 @@ class _Course:
     way: Way
     rng: np.random.Generator
     parking: tuple[float, float]
+    interval_s: float
     knots: list[tuple[float, float, float, float]] = field(default_factory=list)
     parked: list[tuple[float, float]] = field(default_factory=list)
     spells: list[tuple[Spell, float, float]] = field(default_factory=list)
@@ -171,7 +172,8 @@ class _Course:
         if halt.trouble is None:
             return
         if halt.trouble is Trouble.SILENT_STOP:
-            self.spells.append((Spell.SILENT, since + SILENT_AFTER_S, self.t))
+            after = max(SILENT_AFTER_S, SILENT_AFTER_REPORTS * self.interval_s)
+            self.spells.append((Spell.SILENT, since + after, self.t))
         self.marks.append(Mark(halt.trouble, since, self.t, self._where(halt)))
 
     def _where(self, halt: Halt) -> str:

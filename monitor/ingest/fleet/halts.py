@@ -91,6 +91,8 @@ BACK_M = (13_000.0, 18_000.0)
 """How far one drives back."""
 TUNNEL_S = (60.0, 150.0)
 """How long a receiver sees no satellites without anything being wrong."""
+RARE_S = 90.0
+"""Of one that reports more rarely than this, no more than one report is without a position then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def plan_halts(
     `interval_s`: between two reports. `tunnels`: how many of them on 100 km.
     """
     halts = _troubles(way, troubles, rng, interval_s)
-    for halt in (*_border(way, rng), *_rests(way, rng), *_pauses(way, rng), *_tunnels(way, rng, tunnels)):
+    for halt in (*_border(way, rng), *_rests(way, rng), *_pauses(way, rng), *_tunnels(way, rng, tunnels, interval_s)):
         if _fits(halt, halts):
             halts.append(halt)
     return sorted(halts, key=lambda halt: halt.p)
@@ -163,7 +165,7 @@ def _stretch(trouble: Trouble, seconds: float, rng: np.random.Generator, interva
     if trouble is Trouble.DETOUR:
         return "detour", DETOUR_M, seconds
     if trouble is Trouble.TURNED_BACK:
-        return "back", rng.uniform(*BACK_M), seconds
+        return "back", rng.uniform(*BACK_M) + SPELL_MPS * interval_s, seconds  # as far from report to report
     if trouble in SPELLS:
         spell, reports = SPELLS[trouble]
         seconds = max(seconds, reports * interval_s)
@@ -221,10 +223,12 @@ def _pauses(way: Way, rng: np.random.Generator) -> list[Halt]:
     return [Halt(p, p, "pause", rng.uniform(30, 90)) for p in where.tolist()]
 
 
-def _tunnels(way: Way, rng: np.random.Generator, many: float) -> list[Halt]:
+def _tunnels(way: Way, rng: np.random.Generator, many: float, interval_s: float) -> list[Halt]:
     """Stretches without satellites, too short to mean anything; `many` on 100 km."""
     if not many:
         return []
     where = rng.uniform(12_000.0, max(12_001.0, way.length - 12_000.0), int(rng.poisson(many * way.length / 100_000.0)))
     seconds = rng.uniform(*TUNNEL_S, len(where))
+    if interval_s > RARE_S:
+        seconds = np.minimum(seconds, 0.6 * interval_s)  # it is slow at both ends
     return [Halt(p, p + s * SPELL_MPS, Spell.BLIND.value, s) for p, s in zip(where.tolist(), seconds.tolist(), strict=True)]

@@ -86,8 +86,7 @@ def payloads(run: Run, start: int, time: I64, schedule: Schedule, counted: Count
     """Give the payloads at instants (N,) of one run, which starts at `start`; before that the vehicle waits at its origin."""
     t = np.maximum(time - start, 0) / 1000.0
     p, east, north = (np.interp(t, run.t, column) for column in (run.p, run.east, run.north))
-    number = (time - schedule.phase) // schedule.interval
-    error = noise.position_m * normal(schedule.key, number)
+    error = noise.position_m * normal(schedule.key, (time - schedule.phase) // schedule.interval)
     off = error + drift(schedule.key, time, noise.drift_m)
     ahead = run.way.heading(p)
     off = off + np.where(inside(t, run.spells_of(Spell.ASTRAY)), astray(ahead, schedule.interval), 0.0)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from monitor.errors import InputError
-from monitor.ingest.fleet.halts import KINDS, Trouble
+from monitor.ingest.fleet.halts import Trouble
 
 NAMES: Mapping[str, Trouble] = {trouble.name.lower(): trouble for trouble in Trouble}
 ALL = "all"
@@ -68,8 +68,3 @@ def _rate(where: str, name: str, value: object) -> float:
     if not 0.0 <= rate <= 1.0:
         raise InputError(f"{where}: {name} = {value!r}: allowed is the chance on a run, a number from 0 to 1")
     return rate
-
-
-def kinds_of(rates: Mapping[Trouble, float]) -> list[str]:
-    """The kinds of signal that these troubles should cause."""
-    return sorted({kind for trouble, rate in rates.items() if rate > 0 for kind in KINDS[trouble]})

@@ -82,7 +82,8 @@ class Flat:
         """The alarms that are on."""
         bits = _named(said.alarms)
         for name, alarm in self._alarms:
-            if getattr(said, name) is not None and flag(getattr(said, name)):
+            value = getattr(said, name)
+            if value is not None and flag(value):
                 bits |= alarm
         return bits
 

@@ -31,7 +31,7 @@ class Framer:
         return len(self._held)
 
     def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """Yield the first byte and the body of every packet that `data` completes.
+        """Yield the first byte and the body of every packet that `data` completes; what is not asked for is held, and comes next time.
 
         Raises
         ------
@@ -46,23 +46,25 @@ class Framer:
             self._held = bytearray()
         at, size = 0, len(data)
         self._need = 2
-        while at + 1 < size:
-            length, body = data[at + 1], at + 2
-            if length & 0x80:
-                length, body = _long_length(data, at + 1)
-                if not body:
-                    self._need = size - at + 1
+        try:
+            while at + 1 < size:
+                length, body = data[at + 1], at + 2
+                if length & 0x80:
+                    length, body = _long_length(data, at + 1)
+                    if not body:
+                        self._need = size - at + 1
+                        break
+                end = body + length
+                if end - at > self.limit:
+                    said = f"a packet of {end - at} bytes, {self.limit} are allowed"
+                    raise ProtocolError(Reason.PACKET_TOO_LARGE, said, data[at : at + EVIDENCE_BYTES])
+                if end > size:
+                    self._need = end - at
                     break
-            end = body + length
-            if end - at > self.limit:
-                said = f"a packet of {end - at} bytes, {self.limit} are allowed"
-                raise ProtocolError(Reason.PACKET_TOO_LARGE, said, data[at : at + EVIDENCE_BYTES])
-            if end > size:
-                self._need = end - at
-                break
-            yield data[at], data[body:end]
-            at = end
-        self._held += data[at:]
+                first, at = data[at], end
+                yield first, data[body:end]
+        finally:
+            self._held += data[at:]
 
 
 def _long_length(data: bytes, at: int) -> tuple[int, int]:

@@ -22,6 +22,8 @@ from monitor.ingest.mqtt.outside import Outside, Pass
 from monitor.ingest.mqtt.packets import V5
 from monitor.settings import Listener as Limits
 
+CONNECT_BYTES = 16_384
+"""A CONNECT larger than this is refused: nobody unknown makes us hold more."""
 CLIENT_ID_CHARACTERS = 256
 
 Authenticate = Callable[[str, bytes], Identity | None]
@@ -65,6 +67,13 @@ class Gate:
         except MonitorError as error:
             raise ProtocolError(Reason.SERVER_UNAVAILABLE, f"credentials cannot be checked: {error}") from error
 
+    def verdict(self, said: Connect, certificate: Certificate | str | None) -> tuple[Identity, Pass] | ProtocolError:
+        """The same as a value, from any thread."""
+        try:
+            return self.identify(said, certificate)
+        except ProtocolError as refusal:
+            return refusal
+
     def _by_password(self, said: Connect) -> tuple[Identity, Pass]:
         if said.username is None or said.password is None:
             raise ProtocolError(Reason.NOT_AUTHORIZED, "no user name or no password")
@@ -103,8 +112,8 @@ def _named(identity: Identity) -> str:
     return f"{identity.carrier}/{identity.vehicle}"[:128] if identity.vehicle else identity.carrier[:128]
 
 
-def admit(said: Connect, version: int, limits: Limits, gate: Gate, certificate: Certificate | str | None = None) -> Admission:
-    """Let a client in, on our terms where they differ from what it asked.
+def check(said: Connect, version: int) -> None:
+    """See that a client asks for nothing that is not offered, before it is asked who it is.
 
     Raises
     ------
@@ -117,7 +126,10 @@ def admit(said: Connect, version: int, limits: Limits, gate: Gate, certificate: 
         raise ProtocolError(Reason.CLIENT_ID_INVALID, f"a client id of more than {CLIENT_ID_CHARACTERS} characters")
     if not said.client_id and not said.clean and version != V5:
         raise ProtocolError(Reason.CLIENT_ID_INVALID, "no client id, but a session to keep")
-    identity, shown = gate.identify(said, certificate)
+
+
+def admit(said: Connect, version: int, limits: Limits, who: tuple[Identity, Pass]) -> Admission:
+    """Let a client in, on our terms where they differ from what it asked."""
     client_id = said.client_id or secrets.token_hex(8)
     keep_alive_s = _keep_alive(said.keep_alive, limits)
     # MQTT 5 is told: receive maximum, no topic aliases, QoS 1 at most, packet size, no subscription identifiers, nothing shared
@@ -136,7 +148,7 @@ def admit(said: Connect, version: int, limits: Limits, gate: Gate, certificate: 
     if said.properties.get(0x11):
         terms[0x11] = 0  # the session ends with the connection, whatever was asked
     answer = answers.connack(version, Reason.SUCCESS, terms)
-    return Admission(identity, shown, client_id, 1.5 * keep_alive_s, answer)
+    return Admission(*who, client_id, 1.5 * keep_alive_s, answer)
 
 
 def _keep_alive(asked: int, limits: Limits) -> int:

@@ -87,6 +87,7 @@ class Intake:
         address = self._hall.outside.publishable(self.identity, will.topic)
         if isinstance(address, Refusal):
             self._refuse(will.topic, address.reason, will.payload, foreign=address.foreign)
+            self.hand_over()
             raise ProtocolError(_code(address), f"the last will: {address.reason}")
 
     def tell(self, finding: Finding) -> None:

@@ -1,9 +1,8 @@
 """One MQTT connection of our listener: who it is, what it may do, what it still has to be told.
 
-A connection says CONNECT first, within the time allowed; then it publishes (`intake`) and subscribes (`outbound`). The PUBACK
-of what it publishes goes out after the commit, in the order of receipt, on the connection it came on or not at all. What breaks
-a rule is told so (MQTT 5) and closed; what comes after that is read and dropped for a moment, so that the answer arrives.
-However it ends but by a DISCONNECT in order, its last will is published.
+It says CONNECT in time; then it publishes (`intake`) and subscribes (`outbound`). A PUBACK goes out after the commit, in the order of
+receipt, on the connection the message came on or not at all. What breaks a rule is told so (MQTT 5) and closed, and given a moment to
+read it. Unless it ends by a DISCONNECT in order, its last will is published.
 """
 
 from __future__ import annotations
@@ -13,12 +12,13 @@ import logging
 from collections.abc import Sequence
 from typing import cast
 
+from monitor.fixes import Identity
 from monitor.ingest.mqtt import answers, fields, hello, packets
 from monitor.ingest.mqtt.certificates import Certificate
 from monitor.ingest.mqtt.fields import ProtocolError, Reason
 from monitor.ingest.mqtt.framing import Framer
 from monitor.ingest.mqtt.hall import Hall
-from monitor.ingest.mqtt.handshake import Gate, admit
+from monitor.ingest.mqtt.handshake import CONNECT_BYTES, Gate, admit, check
 from monitor.ingest.mqtt.intake import Intake
 from monitor.ingest.mqtt.outbound import Outbound
 from monitor.ingest.mqtt.outside import Pass
@@ -27,8 +27,6 @@ from monitor.ingest.mqtt.valve import Valve
 
 log = logging.getLogger("monitor.listener")
 
-CONNECT_BYTES = 16_384
-"""A CONNECT larger than this is refused: nobody unknown makes us hold more."""
 LINGER_S = 2.0
 """How long a closed client may take to read why."""
 
@@ -44,7 +42,7 @@ class Connection(asyncio.BufferedProtocol):
         self._version = 0
         self._intake: Intake | None = None
         self._outbound: Outbound | None = None
-        self._said: hello.Connect | None = None
+        self._properties: fields.Properties = {}
         self._will: hello.Will | None = None
         self._opened = hall.now()
         self._patience = hall.limits.connect_timeout.total_seconds()
@@ -91,21 +89,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what came, hand over what it held, stop reading when too much is under way or the carrier sends too fast."""
-        if self._closed_at is not None:
-            return
-        hall = self._hall
-        self.valve.heard = hall.now()
-        held = self._framer.held
-        try:
-            self._read(bytes(hall.buffer[:nbytes]))
-        except ProtocolError as fault:
-            self._fail(fault)
-        if hall.overdrawn(self._framer.held - held):
-            self.close(Reason.QUOTA_EXCEEDED, "too much is held of unfinished packets")
-        if self._intake is not None:
-            self._intake.hand_over()
-            self.valve.passed(nbytes, self._intake)
-        self._flush()
+        if self._closed_at is None:
+            self.valve.heard = self._hall.now()
+            self._take(bytes(self._hall.buffer[:nbytes]))
 
     def pause_writing(self) -> None:
         """Close a client that does not read its answers."""
@@ -121,10 +107,9 @@ class Connection(asyncio.BufferedProtocol):
         hall.paused.discard(self)
         if self._outbound is not None:
             self._outbound.forget()
-        if self.carrier:
+        if self._intake is not None:
+            hall.leave(self, self._intake.identity, self.client_id)
             log.info("%s: gone%s", self, f", {exc}" if exc else "")
-        if self._intake is not None and hall.sessions.get((self._intake.identity, self.client_id)) is self:
-            del hall.sessions[self._intake.identity, self.client_id]
         self._closed_at = self._closed_at or hall.now()
 
     # -- called by the listener and the hall, in the event loop's thread --
@@ -168,7 +153,18 @@ class Connection(asyncio.BufferedProtocol):
         """Bytes that wait to be sent."""
         return self._transport.get_write_buffer_size()
 
-    # -- packets --
+    def _take(self, data: bytes) -> None:
+        held = self._framer.held
+        try:
+            self._read(data)
+        except ProtocolError as fault:
+            self._fail(fault)
+        if self._hall.overdrawn(self._framer.held - held):
+            self.close(Reason.QUOTA_EXCEEDED, "too much is held of unfinished packets")
+        if self._intake is not None:
+            self._intake.hand_over()
+            self.valve.passed(len(data), self._intake)
+        self._flush()
 
     def _read(self, data: bytes) -> None:
         if not self._version and not self._framer.held and data[0] != Kind.CONNECT << 4:
@@ -181,7 +177,8 @@ class Connection(asyncio.BufferedProtocol):
                 self._answer(intake, first, body)
             else:
                 self._version = hello.protocol_level(body)
-                self._admit(hello.connect(body, self._version))
+                self._identify(hello.connect(body, self._version))
+                return  # what came with it is held
             if self._closed_at is not None:
                 return
 
@@ -206,48 +203,54 @@ class Connection(asyncio.BufferedProtocol):
             packet_id = packets.puback(body, self._version)
             if self._outbound is not None:
                 self._outbound.acknowledged(packet_id)
-        elif packets.disconnect(body, self._version) == Reason.SUCCESS:
-            self._will = None
-            self._leave(b"")
         else:
+            if packets.disconnect(body, self._version) == Reason.SUCCESS:
+                self._will = None
             self._leave(b"")
 
     def _wanting(self, intake: Intake) -> Outbound:
         """Its outbound side, from the first word about subscriptions on."""
         if self._outbound is None:
-            said = self._said.properties if self._said is not None else {}
             bound = self._hall.limits.send_buffer_bytes
-            self._outbound = Outbound(self, self._hall, intake.identity, self._version, said, bound)
+            self._outbound = Outbound(self, self._hall, intake.identity, self._version, self._properties, bound)
         return self._outbound
 
-    def _admit(self, said: hello.Connect) -> None:
+    def _identify(self, said: hello.Connect) -> None:
+        """Have it looked up who this is; nothing is read meanwhile."""
+        check(said, self._version)
+        self._properties = said.properties
+        self.valve.wait()
+        gate, certificate = Gate(self._hall.authenticate, self._hall.outside), self._certificate
+        self._hall.identify(lambda: gate.verdict(said, certificate), lambda found: self._identified(said, found))
+
+    def _identified(self, said: hello.Connect, found: tuple[Identity, Pass] | ProtocolError) -> None:
+        if self._closed_at is not None:
+            return
+        self.valve.open()
+        try:
+            if isinstance(found, ProtocolError):
+                raise found
+            self._admit(said, found)
+        except ProtocolError as fault:
+            self._fail(fault)
+        else:
+            self._take(b"")
+
+    def _admit(self, said: hello.Connect, who: tuple[Identity, Pass]) -> None:
         hall = self._hall
-        admission = admit(said, self._version, hall.limits, Gate(hall.authenticate, hall.outside), self._certificate)
-        identity, self._said = admission.identity, said
+        admission = admit(said, self._version, hall.limits, who)
+        identity = admission.identity
         intake = Intake(self, hall, identity, admission.client_id, self._version, wordy=bool(self._in_words("x")))
         if said.will is not None:
-            self._check_will(intake, said.will)
-        old = hall.sessions.get((identity, admission.client_id))
-        quota = hall.quota(identity.carrier)
-        if quota.connections - (old is not None and old.present) >= hall.limits.carrier_connections:
-            raise ProtocolError(Reason.QUOTA_EXCEEDED, f"{identity.carrier} has {quota.connections} connections already")
-        if old is not None:
-            old.close(Reason.SESSION_TAKEN_OVER, "another connection took its client id")
-        quota.connections += 1
+            intake.check_will(said.will)
+        hall.enter(self, identity, admission.client_id)
         self.carrier, self.client_id = identity.carrier, admission.client_id
         self._intake, self._will = intake, said.will
         self.present = True
         self.shown, self._patience = admission.shown, admission.silence_s
         self._framer.limit = hall.limits.max_packet_bytes
-        hall.sessions[identity, self.client_id] = self
         log.info("%s: connected, MQTT %s", self, "5" if self._version == V5 else "3.1.1")
         self._answers += admission.answer
-
-    def _check_will(self, intake: Intake, will: hello.Will) -> None:
-        try:
-            intake.check_will(will)
-        finally:
-            intake.hand_over()
 
     def _flush(self) -> None:
         """One write a read, however many small packets it answers."""
@@ -257,10 +260,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _in_words(self, why: str) -> str:
         """A reason for a client that wants to have it in words."""
-        wanted = self._said is None or self._said.properties.get(0x17, 1)
-        return why if wanted else ""
-
-    # -- the end --
+        return why if self._properties.get(0x17, 1) else ""
 
     def _depart(self) -> None:
         """Once it will not be read any more: publish its will, for which a monitor that stops has no place, and count it out."""

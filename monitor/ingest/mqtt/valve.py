@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from monitor.ingest.mqtt.hall import COMMIT, RATE, Hall
+from monitor.ingest.mqtt.hall import ADMISSION, COMMIT, RATE, Hall
 from monitor.ingest.mqtt.intake import Intake
 
 if TYPE_CHECKING:
@@ -53,11 +53,15 @@ class Valve:
             hall.paused.add(line)
             self._close(COMMIT)
 
+    def wait(self) -> None:
+        """Read nothing until it is known who this is."""
+        self._close(ADMISSION)
+
     def _close(self, why: int) -> None:
         self._shut |= why
         self._transport.pause_reading()
 
-    def open(self, why: int = COMMIT | RATE) -> None:
+    def open(self, why: int = COMMIT | RATE | ADMISSION) -> None:
         """Read again where nothing else stands in the way."""
         self.heard = self._hall.now()
         was, self._shut = self._shut, self._shut & ~why
