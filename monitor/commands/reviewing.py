@@ -14,6 +14,8 @@ from monitor.commands.speaking import progress_bar, say, show
 from monitor.configuration import Configuration, load_configuration, load_world
 from monitor.errors import ConfigurationError, InputError
 from monitor.explain.log import trip_log
+from monitor.ingest.listener import warnings as listener_warnings
+from monitor.ingest.uplink.client import warnings as broker_warnings
 from monitor.places import Geofences, load_geofences
 from monitor.replay import replay as run_replay
 from monitor.replay import stop_lines
@@ -123,7 +125,13 @@ def check(options: argparse.Namespace) -> int:
         show(*error.faults, f"{len(error.faults)} fault{'s' * (len(error.faults) != 1)}")
         return 1
     show(*(f"{line.key} = {_shown(line.value)}" for line in effective(found.settings)))
-    warnings = [*found.geofences.warnings, *found.world.trips.overlaps(), *switched_off(found.policies, found.contacts, channels)]
+    ingest = found.settings.ingest
+    warnings = [*listener_warnings(ingest), *(broker_warnings(ingest.broker) if ingest.source != "listener" else [])]
+    warnings += [
+        *found.geofences.warnings,
+        *found.world.trips.overlaps(),
+        *switched_off(found.policies, found.contacts, channels),
+    ]
     show(*_summary(found), *(f"warning: {warning}" for warning in warnings), "no fault")
     return 0
 

@@ -227,7 +227,7 @@ class Listener:
     host: str = _text("127.0.0.1", "address to listen on")
     port: int = _number(1883, 0, 65535, "TCP port; 0 takes a free one")
     max_packet_bytes: int = _number(262_144, 1024, 268_435_455, "a larger packet closes its connection")
-    max_connections: int = _number(20_000, 1, 1_000_000, "one more is refused")
+    max_connections: int = _number(15_000, 1, 1_000_000, "one more is refused")
     connect_timeout: timedelta = _duration("10s", "1s", "5m", "time for a client to finish its CONNECT")
     keepalive_max: timedelta = _duration(
         "20m", "10s", "18h", "longest keep-alive granted (MQTT 5 is told; older clients that ask more are held to it)"

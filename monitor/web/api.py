@@ -40,7 +40,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         403: "a credential of another vehicle, or of dispatchers",
         413: "a body that is too large",
         415: "a form or packing that nobody here reads",
-        422: "nothing of it could be taken; the reasons are in `rejected`",
+        422: "a name in the query that cannot be",
         503: "not now: send the same again after `Retry-After` seconds",
     }.items()
 }
@@ -107,11 +107,12 @@ async def _payload(request: Request, most: int, hold: Callable[[int], None]) -> 
 
 
 def _told(answer: Answer) -> JSONResponse:
-    """200 where anything was taken or nothing was wrong; 422 where all of it was."""
+    """Say what is on disk: what was taken, and what is kept with the reason why it was not.
+
+    Also where nothing was taken: a sender that tries again until it is told 200 would be held up by it for ever.
+    """
     verdict = answer.verdict
     rejected = [{"reason": reason} for reason in verdict.reasons[:TOLD]]
-    if verdict.reasons and not verdict.fixes:
-        raise Problem(422, f"nothing could be taken: {verdict.reasons[0]}", request=answer.request, fixes=0, rejected=rejected)
     body: dict[str, Any] = {"request": answer.request, "fixes": verdict.fixes, "rejected": rejected}
     if answer.receipts:
         body["received"] = [

@@ -164,7 +164,7 @@ class Reception:
         if asked.device and (fault := device_fault(asked.device)):
             raise Problem(422, fault)
         vehicle = identity.vehicle or asked.vehicle
-        message = Message(identity.carrier, vehicle, posted(asked.feed, uuid4().hex), b"", asked.feed, asked.device)
+        message = Message(identity.carrier, vehicle, posted(asked.feed, uuid4().hex, asked.device), b"", asked.feed, asked.device)
         if asked.vehicle not in ("", vehicle):
             detail = f"a request by the credential of {vehicle} says that it is of {asked.vehicle}"
             self.refused(message, f"identity: {detail}", [Finding(FORGED_IDENTITY, identity.carrier, vehicle, detail)])
@@ -201,7 +201,7 @@ class Reception:
         if receipts is None:
             raise later(SHUTTING_DOWN)
         own = [receipt for receipt in receipts if receipt.vehicle in verdict.vehicles]
-        return Answer(message.topic.rpartition("/")[2], verdict, own)
+        return Answer(message.topic.split("/", 3)[2], verdict, own)
 
     def committed(self, arrivals: Iterable[Posted], receipts: Sequence[Receipt]) -> None:
         """Answer the requests that are on disk."""

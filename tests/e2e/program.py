@@ -14,6 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from monitor.signals import log_lines
 from monitor.store.store import Store
 
@@ -100,11 +102,13 @@ class Process:
 class Monitor:
     """One installation of the monitor in a folder: its database, its notice log, and the process that runs at the moment."""
 
-    def __init__(self, folder: Path, *assignments: str) -> None:
+    def __init__(self, folder: Path, *assignments: str, url: str = "", database: Path | None = None) -> None:
+        """`url` names a database on a server; `database` a file that lies elsewhere."""
         self.folder = folder
-        self.database, self.notice_log = folder / "monitor.db", folder / "notices.log"
+        self.database, self.notice_log = database or folder / "monitor.db", folder / "notices.log"
+        self.url = url or f"sqlite:///{self.database}"
         own = (
-            f"store.url=sqlite:///{self.database}",
+            f"store.url={self.url}",
             f"alerts.notice_log={self.notice_log}",
             f"geofences={GEOFENCES}",
             "ingest.listener.port=0",
@@ -148,15 +152,22 @@ class Monitor:
 
     def log(self) -> list[str]:
         """The signal log as the database has it."""
-        store = Store.open(f"sqlite:///{self.database}", timedelta(seconds=30))
+        store = self.store()
         try:
             with store.read() as transaction:
                 return log_lines(transaction.signal_log())
         finally:
             store.close()
 
+    def store(self) -> Store:
+        """The database, opened as a command does."""
+        return Store.open(self.url, timedelta(seconds=30))
+
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Ask the database itself."""
+        if not self.url.startswith("sqlite"):
+            with psycopg.connect(self.url) as asked:
+                return asked.execute(query.encode()).fetchall()
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=30)) as connection:
             return connection.execute(query).fetchall()
 

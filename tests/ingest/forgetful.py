@@ -7,7 +7,7 @@ import json
 import select
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
 from monitor.ingest.mqtt import packets
@@ -114,6 +114,11 @@ class Forgetful:
         """Wait until it has what it should; fail if it does not in time."""
         with self._changed:
             assert self._changed.wait_for(lambda: claim(self), PATIENCE_S), (self.messages, len(self.times))
+
+    def has(self, fixes: Set[tuple[str, object]]) -> bool:
+        """Whether it kept all of these, (vehicle, time)."""
+        with self._changed:
+            return self.times >= fixes
 
     def close(self) -> None:
         """Hang up."""

@@ -77,6 +77,65 @@ def test_a_client_by_tls_is_served_as_one_without(
     device.close()
 
 
+def test_the_goodbye_of_the_monitor_comes_by_tls_and_a_stranger_in_his_handshake_delays_nobody(
+    serve: Serve, pem: dict[str, Any], authority: Authority
+) -> None:
+    served = serve(**pem)
+    device, stranger = TlsWire(served.listener.port, authority), served.wire()
+    device.join(connect())
+    served.loop.commit.clear()
+    device.send(publish(TOPIC, packet_id=5))
+    served.loop.payloads(1)
+    served.ingress.close()
+    served.loop.commit.set()
+    assert [device.read(), device.read(), device.read()] == [(wire.PUBACK, b"\0\x05"), (wire.DISCONNECT, b"\x8b"), None]
+    device.close()
+    assert served.loop.ended()
+    assert stranger.read() is None
+
+
+def test_what_is_wrong_is_told_by_tls_however_much_comes_after_it(
+    serve: Serve, pem: dict[str, Any], authority: Authority
+) -> None:
+    served = serve(**pem)
+    device = TlsWire(served.listener.port, authority)
+    device.join(connect())
+    with suppress(ssl.SSLError):
+        device.send(publish(TOPIC, b"before", 7) + publish(TOPIC, b"x" * 3_000_000))
+    assert [device.read(), device.read()] == [(wire.DISCONNECT, b"\x95"), None]
+    assert served.loop.payloads(1) == [b"before"]
+    device.close()
+
+
+def test_what_came_before_tls_was_broken_is_taken(serve: Serve, pem: dict[str, Any], authority: Authority) -> None:
+    served = serve(**pem)
+    device = TlsWire(served.listener.port, authority)
+    device.join(connect())
+    device.send(publish(TOPIC, b"before"))
+    plain = socket.socket(fileno=device.socket.detach())
+    plain.sendall(b"nonsense")
+    assert served.loop.payloads(1) == [b"before"]
+    plain.close()
+
+
+@pytest.mark.parametrize("raw", [b"\x17\x03\x03\x00\x05hello", b"GET / HTTP/1.1\r\n\r\n", b"\0" * 70_000])
+def test_who_breaks_off_tls_is_closed_its_will_comes_and_no_exception_escapes(
+    serve: Serve, pem: dict[str, Any], authority: Authority, raw: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    served = serve(**pem)
+    device = TlsWire(served.listener.port, authority)
+    device.join(connect(will=("telematics/v1/acme/truck/status", b"gone")))
+    plain = socket.socket(fileno=device.socket.detach())
+    plain.settimeout(PATIENCE_S)
+    plain.sendall(raw)
+    with suppress(ConnectionError):
+        while plain.recv(65_536):
+            pass
+    plain.close()
+    served.loop.wait(lambda loop: bool(loop.statuses))
+    assert not [record for record in caplog.records if record.name == "asyncio"]
+
+
 def test_nothing_older_than_tls_1_2_is_spoken(pem: dict[str, Any]) -> None:
     context = server_context(Limits(**pem))
     assert context is not None

@@ -97,26 +97,27 @@ class Secure(asyncio.Transport, asyncio.BufferedProtocol):
         self._flush()
 
     def _decrypt(self) -> None:
-        while not (self._paused or self._ended or self._tcp.is_closing()):
+        """Hand on what can be decrypted; what came whole before a fault is taken, as it is without TLS."""
+        fault: ssl.SSLError | None = None
+        left = False
+        while not (fault or left or self._paused or self._ended or self._tcp.is_closing()):
             room = self._inner.get_buffer(-1)
-            filled, more = 0, True
-            while more and filled < len(room):
+            filled = 0
+            while not (fault or left) and filled < len(room):
                 try:
-                    count = cast(
-                        int, self._tls.read(len(room) - filled, room[filled:])
-                    )  # how many bytes, given where to put them
-                except ssl.SSLWantReadError:
-                    more = False
+                    count = cast(int, self._tls.read(len(room) - filled, room[filled:]))  # how many, where it is told where to
+                except ssl.SSLError as error:
+                    fault = error
                 else:
                     filled += count
-                    if not count:  # they have taken their leave
-                        more, self._ended = False, True
+                    left = not count
             if filled:
                 self._inner.buffer_updated(filled)
-            if self._ended:
-                self._tcp.close()
-            if not more:
-                return
+        if fault is not None:
+            raise fault
+        if left:  # they have taken their leave; what we have said last may still be on its way to them
+            self._ended = True
+            self._tcp.close()
 
     def _flush(self) -> None:
         if self._outgoing.pending and not self._tcp.is_closing():
@@ -166,6 +167,11 @@ class Secure(asyncio.Transport, asyncio.BufferedProtocol):
     def is_closing(self) -> bool:
         """As TCP does."""
         return self._tcp.is_closing()
+
+    def close(self) -> None:
+        """As TCP does."""
+        self._ended = True
+        self._tcp.close()
 
     def abort(self) -> None:
         """As TCP does."""
