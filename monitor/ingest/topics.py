@@ -90,7 +90,7 @@ def publishable(identity: Identity, topic: str, feeds: Feeds = NO_FEEDS) -> Addr
 
 
 def subscribable(identity: Identity, pattern: str) -> bool:
-    """Whether this client may subscribe: to its own vehicle's `ack`; a carrier's credential to any of its vehicles', also `+`.
+    """Whether this client may subscribe: to its own vehicle's `ack` and `status`; a carrier's credential to any of its vehicles', also `+`.
 
     A carrier's credential, and its dispatch, also to the carrier's incidents: one, `+` or `#`.
     """
@@ -99,7 +99,7 @@ def subscribable(identity: Identity, pattern: str) -> bool:
         return False
     if parts[:2] == OUT:
         return parts[2:4] == [identity.carrier, INCIDENTS] and identity.vehicle is None and _one_or_any(parts[4], "#")
-    if parts[:2] != PREFIX or parts[2] != identity.carrier or parts[4] != ACK:
+    if parts[:2] != PREFIX or parts[2] != identity.carrier or parts[4] not in (ACK, STATUS):
         return False
     return parts[3] == identity.vehicle if identity.vehicle is not None else _one_or_any(parts[3])
 

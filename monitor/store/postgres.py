@@ -13,6 +13,7 @@ A monitor holds the database by a second advisory lock, on the very session that
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -163,7 +164,7 @@ class PostgresServer:
 
     def hold(self) -> Held:
         """Be the one monitor on it: by a lock of the session that writes, which every later one takes up again."""
-        self._held, self._claimed = int.from_bytes(np.random.default_rng().bytes(7)), False
+        self._held, self._claimed = secrets.randbits(56), False
         self._writing.dispose()
         try:
             self._writing.connect().close()

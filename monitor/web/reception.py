@@ -189,6 +189,8 @@ class Reception:
             verdict = await self._apart(self._judge, message)
         except MonitorError as error:
             raise later(str(error)) from None
+        if self.closing:  # nobody takes it any more, and those who wait were told so
+            raise later(SHUTTING_DOWN)
         arrival = Posted(self._door, message.carrier, [message], asyncio.get_running_loop().create_future())
         self._waiting.add(arrival)
         try:

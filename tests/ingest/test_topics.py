@@ -74,16 +74,26 @@ def test_a_device_publishes_nothing_else(identity: Identity, topic: str, reason:
     assert publishable(identity, topic) == Refusal(reason, foreign=True)
 
 
-def test_a_device_subscribes_to_its_own_ack_alone() -> None:
+def test_a_device_subscribes_to_its_own_ack_and_status_alone() -> None:
     assert subscribable(VEHICLE, "telematics/v1/acme/truck-1/ack")
-    for other in ("acme/truck-2/ack", "other/truck-1/ack", "acme/+/ack", "acme/truck-1/fix", "acme/truck-1/#", "+/truck-1/ack"):
+    assert subscribable(VEHICLE, "telematics/v1/acme/truck-1/status")
+    for other in (
+        "acme/truck-2/ack",
+        "other/truck-1/ack",
+        "acme/+/ack",
+        "acme/truck-1/fix",
+        "acme/truck-1/#",
+        "+/truck-1/ack",
+        "acme/+/status",
+    ):
         assert not subscribable(VEHICLE, f"telematics/v1/{other}")
 
 
 def test_a_carriers_credential_subscribes_to_the_acks_of_its_vehicles() -> None:
     assert subscribable(GATEWAY, "telematics/v1/acme/truck-2/ack")
+    assert subscribable(GATEWAY, "telematics/v1/acme/+/status")
     assert subscribable(GATEWAY, "telematics/v1/acme/+/ack")
-    for other in ("other/+/ack", "+/+/ack", "acme/+/fix", "acme/#", "acme/../ack", "acme/a+/ack"):
+    for other in ("other/+/ack", "other/+/status", "+/+/ack", "acme/+/fix", "acme/#", "acme/../ack", "acme/a+/ack"):
         assert not subscribable(GATEWAY, f"telematics/v1/{other}")
     assert not subscribable(GATEWAY, "#")
 

@@ -13,15 +13,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from monitor.cli import main
 from monitor.errors import InputError, StoreError
 from monitor.fixes import Fleet
 from monitor.store import backup, journal
 from monitor.store.schema import fix
 from monitor.store.schema import journal as journal_table
 from monitor.store.store import Store
+from tests.e2e.program import CONFIG
 from tests.postgres import Server
-from tests.store.samples import DAY, TRUCK, drive, none_late, opened, raised
+from tests.store.samples import DAY, TRUCK, drive, line_of, none_late, opened, process, raised
 from tests.store.test_migration import left_by
+from tests.store.test_survival import COMMITS_FOR_EVER
 
 
 def silent(_done: int, _all: int) -> None:
@@ -179,6 +182,30 @@ def test_nothing_comes_back_under_a_monitor_that_runs(copy: Path, file: Path) ->
     assert there(file) == (1500, 4)
 
 
+def test_what_a_killed_monitor_left_beside_its_database_spoils_nothing(tmp_path: Path, file: Path) -> None:
+    """Its newest commits lie in a second file, which must not come into the hands of the copy."""
+    source = tmp_path / "other.db"
+    with closing(opened(f"sqlite:///{source}")) as store:
+        fill(store)
+    backup.back_up(source, tmp_path / "copy.db", silent)
+    with process(COMMITS_FOR_EVER, f"sqlite:///{file}") as child:
+        for _ in range(5):
+            line_of(child)
+        child.kill()
+        child.wait(60)
+    beside = file.with_name(file.name + "-wal")
+    assert beside.stat().st_size > 0
+    aside = backup.restore(tmp_path / "copy.db", file, "ana", DAY, silent, replace=True)
+    assert aside is not None
+    assert not beside.exists()
+    assert aside.stat().st_size > 100_000  # the tables at the least: it needs nothing beside it
+    for left in file.parent.glob(f"{aside.name}-*"):
+        left.unlink()
+    fixes, entries = there(aside)
+    assert fixes == 10 * entries >= 50
+    assert there(file) == (1000, 3)
+
+
 def test_a_damaged_database_can_be_replaced(copy: Path, file: Path) -> None:
     _damage(file)
     backup.restore(copy, file, "ana", DAY, silent, replace=True)
@@ -222,3 +249,26 @@ def test_a_database_on_a_server_comes_back_from_a_dump(postgres: Server, tmp_pat
     for name in (url, back):
         postgres.drop(name)
     shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+def test_the_commands_copy_and_put_back(in_file: Store, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(in_file)
+    in_file.close()
+    copy, own = tmp_path / "copy.db", ["--config", str(CONFIG), "--set", f"store.url=sqlite:///{file}"]
+    assert main(["backup", str(copy), *own]) == 0
+    assert "whole, its journal verifies, 2 entries" in capsys.readouterr().out
+    assert main(["backup", str(copy), *own]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert main(["restore", str(copy), "--by", "ana", *own]) == 2
+    assert "--replace moves it aside" in capsys.readouterr().err
+    assert main(["restore", str(copy), "--by", "ana", "--replace", *own]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == f"{file}.replaced-1: what stood there before"
+    assert there(file) == (1000, 3)
+
+
+@pytest.mark.parametrize(("command", "said"), [(["backup", "x"], "pg_dump"), (["restore", "x", "--by", "ana"], "pg_restore")])
+def test_for_a_server_the_commands_name_its_own_programs(
+    command: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--config", str(CONFIG), "--set", "store.url=postgresql://db/monitor"]) == 2
+    assert said in capsys.readouterr().err

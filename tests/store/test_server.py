@@ -9,6 +9,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import psycopg
 import pytest
 from sqlalchemy import func, select
@@ -237,6 +238,27 @@ def test_a_connection_lost_inside_a_transaction_undoes_it_and_is_one_line(wired:
     assert "\n" not in str(caught.value)
     with store.begin() as transaction:
         assert transaction.record("ana", "kind", {}, 2) == 1
+
+
+def test_a_connection_lost_before_the_fixes_go_over_it_undoes_all(wired: tuple[Store, Wire]) -> None:
+    """They go by a way of their own, past SQLAlchemy."""
+    store, way = wired
+    fleet = Fleet()
+    fixes = drive(fleet, TRUCK, range(0, 20_000, 10))
+    deliver(store, fleet, range(20_000, 20_010, 10))
+
+    def write() -> None:
+        with store.begin() as transaction:
+            transaction.record("ana", "kind", {}, 1)
+            ids = np.full(len(fixes), transaction.vehicle_id(TRUCK), dtype=np.int64)
+            way.cut_all()
+            transaction.database.put_fixes(transaction.connection, ids, fixes, none_late(fixes))
+
+    with pytest.raises(StoreError, match="the server is out of reach") as caught:
+        write()
+    assert "\n" not in str(caught.value)
+    assert deliver(store, fleet, range(0, 20_000, 10)) == 2000
+    assert verify(store) is None
 
 
 def test_a_commit_that_never_arrived_is_an_error_and_nothing_is_stored(wired: tuple[Store, Wire]) -> None:

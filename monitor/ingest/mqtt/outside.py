@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from monitor.fixes import Identity, VehicleId
 from monitor.ingest import topics
-from monitor.ingest.mqtt.subscriptions import subscribable
 from monitor.ingest.sequence import Receipt
 from monitor.ingest.topics import Address, Refusal
 
@@ -53,7 +52,7 @@ class Outside:
 
     publishable: Callable[[Identity, str], Address | Refusal] = _ours
     """What a topic is to a client that publishes to it; asked in the event loop's thread."""
-    subscribable: Callable[[Identity, str], bool] = subscribable
+    subscribable: Callable[[Identity, str], bool] = topics.subscribable
     """Whether a client may subscribe to a filter; asked in the event loop's thread."""
     revision: Callable[[], int] = _unchanged
     """How many times the credentials have changed."""

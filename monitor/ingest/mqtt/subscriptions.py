@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from monitor.fixes import Identity
-from monitor.ingest import topics
 from monitor.ingest.mqtt.packets import Filter
-from monitor.ingest.topics import ACK, PREFIX, STATUS
 
 S = TypeVar("S")
 """A subscriber."""
@@ -59,14 +56,6 @@ def patterns(topic: str) -> list[str]:
         return [topic, f"{head}/+", f"{head}/#"]
     head, vehicle, channel = topic.rsplit("/", 2)
     return [topic, f"{head}/+/{channel}"] if vehicle != "+" else [topic]
-
-
-def subscribable(identity: Identity, pattern: str) -> bool:
-    """Whether a client may subscribe: to what `topics` allows, and to the statuses of its own vehicle, or of its carrier's."""
-    levels = pattern.split("/")
-    if len(levels) != 5 or levels[:2] != PREFIX or levels[4] != STATUS:
-        return topics.subscribable(identity, pattern)
-    return topics.subscribable(identity, "/".join([*levels[:4], ACK]))
 
 
 def reaches_ours(pattern: str) -> bool:
