@@ -63,6 +63,8 @@ class Book:
         self._fresh = {}
         numbers: dict[Count, list[int]] = {}
         for vehicle, boot, seq in ledger.numbered:
+            if not boot.isprintable():  # no database keeps every control character as it is; such a device goes without receipts
+                continue
             numbers.setdefault((vehicle, boot), []).append(seq)
         oldest: dict[Count, int] = {}
         for message in ledger.statuses:
@@ -176,7 +178,13 @@ def _said(payload: bytes) -> tuple[str, int] | None:
     if not isinstance(said, dict):
         return None
     boot, oldest = said.get("boot"), said.get("oldest")
-    if not isinstance(boot, str) or not 0 < len(boot) <= 64 or not isinstance(oldest, int) or isinstance(oldest, bool):
+    if (
+        not isinstance(boot, str)
+        or not 0 < len(boot) <= 64
+        or not boot.isprintable()
+        or not isinstance(oldest, int)
+        or isinstance(oldest, bool)
+    ):
         return None
     return (boot, oldest) if 1 <= oldest <= LARGEST else None
 

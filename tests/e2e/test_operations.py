@@ -126,7 +126,7 @@ def test_a_reload_and_a_stop_lose_no_request(install: Install) -> None:
     stop.set()
     for thread in posting:
         thread.join(PATIENCE_S)
-    assert {status for status, _ in put_off} <= {503}, put_off
+    assert {status for status, _ in put_off} <= {503}, "\n".join([*map(str, put_off), *process.lines])
     [(stored,)] = monitor.rows("SELECT count(*) FROM fix")
     assert stored >= sum(taken)
     assert stored - sum(taken) <= 15, "at most what was under way at the end"

@@ -144,3 +144,11 @@ def test_what_was_not_committed_is_not_remembered(store: Store) -> None:
         assert ledger.standing(transaction, TRUCK) == []
     with store.begin() as transaction:
         assert book.save(transaction, Ledger([Numbered(TRUCK, "a", 2)]), NOON) == [Receipt(TRUCK, "a", 0, ((1, 1),))]
+
+
+@pytest.mark.parametrize("boot", ["\ud800", "a\0b", "\n", "", "x" * 65])
+def test_a_boot_that_no_database_can_keep_is_none(store: Store, boot: str) -> None:
+    """Half a surrogate pair, which JSON can spell, must not end the program."""
+    assert status(store, json.dumps({"boot": boot, "oldest": 1}).encode()) == []
+    if boot and len(boot) < 65:
+        assert note(store, 1, boot=boot) == []

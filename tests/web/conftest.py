@@ -23,6 +23,7 @@ from monitor.watchkeeping import Report
 from monitor.web.callers import Credentials
 from monitor.web.door import HttpDoor
 from monitor.web.judging import judging
+from monitor.web.reception import Verdict
 
 PATIENCE_S = 10.0
 TOKEN = "right-token"
@@ -76,8 +77,10 @@ class Served:
         self.commit.set()
         self.took = threading.Condition()
         self.vitals = Vitals()
-        judge = judging(Ingest(), Feeds({}), lambda: NOW)
-        self.door = HttpDoor(dataclasses.replace(LIMITS, **said), Credentials(basic, bearer), judge, self.vitals)
+        self.judging, self.may_judge = threading.Event(), threading.Event()
+        self.may_judge.set()
+        self._judge = judging(Ingest(), Feeds({}), lambda: NOW)
+        self.door = HttpDoor(dataclasses.replace(LIMITS, **said), Credentials(basic, bearer), self._judged, self.vitals)
         self.ingress = Ingress([self.door], 1000)
         self.ingress.start()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -99,6 +102,11 @@ class Served:
         self.ingress.close()
         self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
+
+    def _judged(self, message: Message) -> Verdict:
+        self.judging.set()
+        self.may_judge.wait(PATIENCE_S)
+        return self._judge(message)
 
     def _run(self) -> None:
         for delivery in self.ingress:

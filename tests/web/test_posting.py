@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -278,3 +279,26 @@ def test_what_nobody_will_commit_is_put_off_when_the_monitor_ends(serve: Serve) 
         for each in asking:
             each.join(PATIENCE_S)
     assert sorted(answer.status_code for answer in answers) == [200, 503]
+
+
+def test_what_was_still_read_when_the_monitor_ended_is_put_off_at_once(serve: Serve) -> None:
+    """Nobody takes it any more: to wait would end in 500 when the server's patience is over."""
+    served = serve()
+    served.may_judge.clear()
+    answers: list[httpx.Response] = []
+    with served.client() as client:
+        asking = threading.Thread(target=lambda: answers.append(posted(client, fixes())))
+        asking.start()
+        assert served.judging.wait(PATIENCE_S)
+        served.ingress.close()
+        while connects(served.door.port):
+            pass
+        served.may_judge.set()
+        asking.join(PATIENCE_S)
+    assert [(answer.status_code, answer.headers["content-type"]) for answer in answers] == [(503, PROBLEM)]
+
+
+def connects(port: int) -> bool:
+    """Whether anybody listens still."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
