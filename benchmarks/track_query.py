@@ -30,11 +30,11 @@ CARRIERS = 4
 PATIENCE = timedelta(seconds=60)
 
 
-def day_of(fleet: Fleet, vehicles: list[VehicleId], day: int) -> FixBatch:
-    """A day of some vehicles: random walks of seven decimals."""
-    rng, n = np.random.default_rng(day), len(vehicles) * A_DAY
-    code = np.repeat(np.array([fleet.code(vehicle) for vehicle in vehicles], np.int32), A_DAY)
-    when = FIRST + day * archive.DAY_MS + np.tile(np.arange(A_DAY) * EVERY_MS, len(vehicles))
+def days_of(fleet: Fleet, vehicle: VehicleId, days: int) -> FixBatch:
+    """All days of a vehicle: a random walk of seven decimals."""
+    own, n = fleet.code(vehicle), days * A_DAY
+    rng, code = np.random.default_rng(own), np.full(n, own, np.int32)
+    when = FIRST + np.arange(n) * EVERY_MS
     walk = np.cumsum(rng.normal(0, 2e-4, (2, n)), axis=1) % 1.0
     speed, heading = np.round(rng.uniform(0, 30, n), 1), np.round(rng.uniform(0, 359, n))
     lon, lat = np.round(-80 + walk[0], 7), np.round(43 + walk[1], 7)
@@ -43,15 +43,13 @@ def day_of(fleet: Fleet, vehicles: list[VehicleId], day: int) -> FixBatch:
 
 def fill(store: Store, folder: Path, fleet: Fleet, vehicles: list[VehicleId], days: int, archived: int) -> None:
     """Store all days; those before `archived` move."""
-    for day in range(days):
-        for begin in range(0, len(vehicles), 100):
-            batch = day_of(fleet, vehicles[begin : begin + 100], day)
-            with store.begin() as t:
-                t.add_fixes(fleet, batch, np.zeros(len(batch), np.int8))
-        if day < archived:
-            while archive.archive_due(store, folder, FIRST + (day + 1) * archive.DAY_MS, 0):
-                pass
-        print(f"\r{day + 1} of {days} days", end="", flush=True)
+    for number, vehicle in enumerate(vehicles):
+        batch = days_of(fleet, vehicle, days)
+        with store.begin() as t:
+            t.add_fixes(fleet, batch, np.zeros(len(batch), np.int8))
+        print(f"\r{number + 1} of {len(vehicles)} vehicles", end="" if number + 1 < len(vehicles) else "\n", flush=True)
+    while moved := archive.archive_due(store, folder, FIRST + archived * archive.DAY_MS, 0):
+        print(f"\r{moved.date} {moved.carrier} is archived", end="", flush=True)
     print()
 
 

@@ -25,23 +25,18 @@ from monitor.alerts.policies import switched_off
 from monitor.announcing import Announcer
 from monitor.clock import Clock
 from monitor.configuration import Configuration
-from monitor.dispatch import read_plans
 from monitor.doors import Doors
-from monitor.engine import Engine, nothing_beside
+from monitor.engine import Engine
 from monitor.errors import StoreError
 from monitor.fixes import Fleet
-from monitor.ingest.decode import decode, in_parts
 from monitor.ingest.delivery import Delivery
-from monitor.ingest.feeds import Feeds
 from monitor.ingest.ingress import Ingress
 from monitor.ingest.sequence import Receipt
-from monitor.metrics import Committed
+from monitor.intake import Intake, Took, parts_of
 from monitor.operations import Operations, Standing
 from monitor.register import Register
 from monitor.signals import Change
 from monitor.store.archive import archive_due, folder_in, moves_before
-from monitor.store.devices_store import Devices, quarantined, registered, release
-from monitor.store.ledger import Book, Ledger
 from monitor.store.retention import expire_due
 from monitor.store.store import Store
 from monitor.store.transaction import Transaction
@@ -58,8 +53,6 @@ LATE_TICK_S = 10
 LATE_S = 6 * 3600
 """How late a daily job may still be done."""
 RETRY_S = 1.0
-ADOPT_S = 1.0
-"""How soon what was quarantined is taken after an adoption."""
 AT_HAND = ("console", "log")
 """Channels that need nobody else: what is due by them is sent before the program ends."""
 
@@ -89,9 +82,8 @@ class App:
         self.upkeep = Upkeep(configuration, self.register, self.engine, clock, self._go_by)
         self._command = command
         self.operations = Operations(self.settings, self.store, clock, self._standing)
-        self.feeds, self.devices = Feeds(self.settings.ingest.feed), Devices(self.store)
-        self.book = Book()
-        self.doors = Doors(self.settings, self.store, clock, self.feeds, self.devices.adopted, self.operations)
+        self.intake = Intake(self.store, self.engine, self.register, self.settings.ingest, clock)
+        self.doors = Doors(self.settings, self.store, clock, self.intake, self.operations)
         self.ingress = Ingress(self.doors.all, self.settings.ingest.batch_messages)
         self.announcer = Announcer(self.store, self.doors.publish)
         self._stopping, self._started = threading.Event(), False
@@ -99,7 +91,6 @@ class App:
         self._metronome = BackgroundScheduler(timezone="UTC")
         self._intervals: dict[str, float] = {}
         self._ticked = time.monotonic()
-        self._adopted = float("-inf")
         self._faults: dict[str, str] = {}
         """What is wrong beside the detectors and the upkeep, until it is put right."""
 
@@ -177,62 +168,26 @@ class App:
     def _take(self, delivery: Delivery) -> None:
         """One turn of the loop; while the database is out of reach it is tried again, and nothing is acknowledged."""
         receipts: dict[tuple[str, str, str], Receipt] = {}
-        rest = delivery
-        for messages in in_parts(delivery.messages):
-            told = self._take_part(replace(rest, messages=messages))
-            if told is None:
+        for part in parts_of(delivery):
+            took = self.intake.take(part, self._stored)
+            if took is None:
                 return
-            receipts |= {(*receipt.vehicle, receipt.boot): receipt for receipt in told}
-            rest = Delivery(())
+            receipts |= {(*receipt.vehicle, receipt.boot): receipt for receipt in took.receipts}
+            self._count(took)
         delivery.acknowledge(list(receipts.values()))
 
-    def _take_part(self, part: Delivery) -> list[Receipt] | None:
-        """Decode and take some messages, with what came beside them; None where the program ends before the database can be reached."""
-        now, begun, receipts = self.clock(), time.monotonic(), list[Receipt]()
-        devices = self._stored(self.devices.adopted)
-        if devices is None:
-            return None
-        decoded = decode(part.messages, now, self.engine.fleet, self.settings.ingest, devices, self.feeds)
-        rows, wrong = read_plans(decoded.plans, self.register.rows, now)
-        rejects = [*part.rejects, *decoded.rejects, *wrong]
-        notes = Ledger(decoded.numbered, part.statuses, [*part.findings, *decoded.findings])
-
-        def beside(transaction: Transaction) -> None:
-            receipts[:] = self.book.save(transaction, notes, now)
-
-        also = beside if notes else nothing_beside
-        taken = self._stored(lambda: self.engine.take(decoded.fixes, rejects, now, beside=also))
-        if taken is None or self._stored(lambda: self.register.lay(self.engine, rows, now)) is None:
-            return None
-        self.book.committed()
-        self.operations.judged(taken.faults)
-        self.counts.faults = {**taken.faults, **self.upkeep.faults, **self._faults}
-        self.counts.fixes += taken.fixes
-        self.counts.rejects += len(rejects)
-        took = time.monotonic() - begun
-        committed = Committed(part.messages, rejects, notes.findings, decoded.fixes, taken.fixes, now, took)
-        self.operations.metrics.took(committed)
-        return receipts
+    def _count(self, took: Took) -> None:
+        """Keep what people see up to date."""
+        self.operations.judged(took.taken.faults)
+        self.counts.faults = {**took.taken.faults, **self.upkeep.faults, **self._faults}
+        self.counts.fixes += took.taken.fixes
+        self.counts.rejects += len(took.committed.rejects)
+        self.operations.metrics.took(took.committed)
 
     def _take_adopted(self) -> None:
         """Take what was quarantined of devices that somebody has adopted since."""
-        if time.monotonic() - self._adopted < ADOPT_S:
-            return
-        self._adopted, now = time.monotonic(), self.clock()
         try:
-            with self.store.read() as transaction:
-                kept, devices = quarantined(transaction, self.feeds), registered(transaction)
-            if kept:
-                messages = [each.message for each in kept]
-                decoded = decode(messages, now, self.engine.fleet, self.settings.ingest, devices, self.feeds)
-                notes = Ledger(decoded.numbered, (), decoded.findings)
-
-                def beside(transaction: Transaction) -> None:
-                    release(transaction, kept, now)
-                    self.book.save(transaction, notes, now)
-
-                self.counts.fixes += self.engine.take(decoded.fixes, (), now, beside=beside).fixes
-                self.book.committed()
+            self.counts.fixes += self.intake.take_adopted()
         except StoreError as error:
             log.error("what was adopted waits: %s", error)
 
@@ -253,7 +208,7 @@ class App:
     def _go_by(self, configuration: Configuration) -> None:
         """Take over what was read anew."""
         self.configuration = configuration
-        self.feeds.replace(configuration.settings.ingest.feed)
+        self.intake.feeds.replace(configuration.settings.ingest.feed)
         if fault := self.doors.reload(configuration.settings):
             self._faults["doors"] = f"not reloaded, as before: {fault}"
         else:

@@ -10,13 +10,13 @@ from monitor.clock import Clock
 from monitor.errors import MonitorError
 from monitor.fixes import Identity, VehicleId
 from monitor.ingest.broker import Broker
-from monitor.ingest.feeds import Feeds
 from monitor.ingest.identity import Adoptions
 from monitor.ingest.ingress import Door
 from monitor.ingest.listener import Listener
 from monitor.ingest.mqtt.outside import Outside
 from monitor.ingest.sequence import Receipt
 from monitor.ingest.topics import Address, Refusal, parse, publishable, subscriptions
+from monitor.intake import Intake
 from monitor.settings import Settings
 from monitor.store import ledger
 from monitor.store.acquaintance import Acquaintance
@@ -33,14 +33,12 @@ log = logging.getLogger("monitor")
 class Doors:
     """Every way in that the settings name."""
 
-    def __init__(
-        self, settings: Settings, store: Store, clock: Clock, feeds: Feeds, devices: Callable[[], Adoptions], vitals: Vitals
-    ) -> None:
-        self._settings, self._store, self._clock, self._feeds = settings, store, clock, feeds
+    def __init__(self, settings: Settings, store: Store, clock: Clock, intake: Intake, vitals: Vitals) -> None:
+        self._settings, self._store, self._clock, self._feeds = settings, store, clock, intake.feeds
         verifier = Verifier(store, clock=clock)
         self.listener = self._listener(verifier) if settings.ingest.source != "broker" else None
         self.broker = self._broker() if settings.ingest.source != "listener" else None
-        self.web = self._web(verifier, devices, vitals) if settings.web.enabled else None
+        self.web = self._web(verifier, intake.devices.adopted, vitals) if settings.web.enabled else None
 
     @property
     def all(self) -> Sequence[Door]:

@@ -1,13 +1,19 @@
-"""Killed at any instant, at least twenty times: nothing acknowledged is lost, nothing is told twice, the signals are the same."""
+"""Killed at any instant, again and again, on each way in and each database: nothing acknowledged is lost, nothing is told twice,
+the signals are the same.
+
+With MONITOR_TORTURE=1 a hundred times each.
+"""
 
 from __future__ import annotations
 
 import json
 import random
 import threading
+import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,28 +21,23 @@ import pytest
 from monitor.cli import main
 from monitor.signals import instant, timestamp
 from monitor.store import journal
-from monitor.store.store import Store
 from tests.e2e.conftest import Install
-from tests.e2e.device import Device, Letter, topic
-from tests.e2e.laid_down import HEADER, LaidDown, Record, alarm_names, lay_down, payload, write_csv
+from tests.e2e.device import Letter
+from tests.e2e.laid_down import HEADER, LaidDown, Record, alarm_names, lay_down, write_csv
 from tests.e2e.program import Monitor, eventually
-from tests.tracks import World, deliveries, random_world
+from tests.e2e.senders import DELIVERY, Bridge, Fix, Gateway, Sender, letters_of, present
+from tests.e2e.torture import TORTURE, figure
+from tests.ingest.mosquitto import Mosquitto, needs_mosquitto
+from tests.postgres import Server, postgres
+from tests.tracks import random_world
 
-KILLS, FEW = 24, 3
-SEED, SIZE = 11, 220
-
-
-def letters_of(world: World, records: list[Record]) -> list[Letter]:
-    """What the devices send: most fixes as they come, some late, in blocks, or twice; several of a vehicle in one message."""
-    out: list[Letter] = []
-    for index, _now in deliveries(SEED, world.fixes):
-        of_vehicle: dict[str, list[bytes]] = {}
-        for number in index.tolist():
-            of_vehicle.setdefault(records[number]["vehicle_id"], []).append(payload(records[number]))
-        for vehicle, fixes in of_vehicle.items():
-            blocks = [fixes[begin : begin + 3] for begin in range(0, len(fixes), 3)]
-            out += [(topic(vehicle), b"[" + b",".join(block) + b"]") for block in blocks]
-    return out
+__all__ = ["postgres"]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+MANY = 100
+FEW = 3
+SEED, SIZE = 11, 600 if TORTURE else 220
+SOON = "order.settle=1s"
+"""After a start deadlines wait no longer than this for devices that come back."""
 
 
 @dataclass
@@ -44,7 +45,7 @@ class Reaper:
     """Kills a monitor again and again: while it starts, in the midst of messages, and when it has come to rest."""
 
     monitor: Monitor
-    device: Device
+    sender: Sender
     chance: random.Random
 
     def kill_while_it_starts(self) -> None:
@@ -56,19 +57,18 @@ class Reaper:
         timer.join()
 
     def kill_in_the_midst(self, share: int) -> None:
-        """After some of `share` answers, with more messages under way."""
+        """After some of the answers to `share` letters, with more messages under way."""
         port = self.monitor.start()
         assert self.monitor.now is not None
         process = self.monitor.now.process
         timer = threading.Timer(self.chance.uniform(0.0, 0.03), process.kill)
-        last, reached = self.chance.randint(1, share), threading.Event()
+        last, reached = self.chance.randint(1, self.sender.answers(share)), threading.Event()
 
-        def told(heard: int) -> None:
-            if heard == last:
-                reached.set()
-                timer.start()
+        def now() -> None:
+            reached.set()
+            timer.start()
 
-        self.device.feed(port, told, forever=True)
+        self.sender.send_under_load(port, share, last, now)
         assert reached.is_set(), self.monitor.now.lines
         timer.join()
         self.monitor.now.ended()
@@ -77,11 +77,7 @@ class Reaper:
         """After a few messages all is as if nothing had ever happened; then it dies while notices are sent."""
         port = self.monitor.start()
         assert self.monitor.now is not None
-        some = Device(self.device.letters, self.device.user, self.device.token)
-        waiting = [number for number in range(len(some.letters)) if number not in self.device.acknowledged][:FEW]
-        some.acknowledged = set(range(len(some.letters))) - set(waiting)
-        some.feed(port)
-        self.device.acknowledged |= some.acknowledged & set(waiting)
+        self.sender.send_a_few(self.monitor, port, FEW)
         expected = undisturbed(laid, stored(self.monitor), self.monitor.folder)
         assert self.monitor.wait_for_log(expected) == expected
         timer = threading.Timer(self.chance.uniform(0.0, 1.5), self.monitor.now.process.kill)
@@ -106,47 +102,82 @@ def undisturbed(laid: LaidDown, records: list[Record], folder: Path) -> list[str
     return out.read_text(encoding="utf-8").splitlines()
 
 
-@pytest.mark.slow
-def test_killed_at_any_instant_nothing_acknowledged_is_lost_and_nothing_is_told_twice(install: Install, tmp_path: Path) -> None:
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker that lives through all of it, as docs/broker/mosquitto.conf has it."""
+    (folder := tmp_path / "broker").mkdir()
+    it = Mosquitto(folder, "allow_anonymous true", "max_queued_messages 0", "max_inflight_messages 0")
+    yield it
+    it.kill()
+
+
+def test_at_the_listener(install: Install, tmp_path: Path) -> None:
+    laid, letters = a_world(tmp_path)
+    monitor = install(*settings(laid))
+    killed(monitor, Gateway(letters, monitor.token("default")), laid, MANY if TORTURE else 24, "listener, SQLite")
+
+
+@needs_mosquitto
+def test_behind_a_broker(install: Install, tmp_path: Path, broker: Mosquitto) -> None:
+    laid, letters = a_world(tmp_path)
+    fetching = ("ingest.source=broker", f"ingest.broker.port={broker.port}", f"ingest.broker.receive_maximum={2 * DELIVERY}")
+    monitor = install(*settings(laid), *fetching, f"ingest.batch_messages={DELIVERY}")
+    bridge = Bridge(letters, broker)
+    killed(monitor, bridge, laid, MANY if TORTURE else 12, "broker, SQLite")
+    bridge.close()
+
+
+def test_at_the_listener_with_a_server_database(install: Install, tmp_path: Path, postgres: Server) -> None:
+    laid, letters = a_world(tmp_path)
+    monitor = install(*settings(laid), url=postgres.empty())
+    killed(monitor, Gateway(letters, monitor.token("default")), laid, MANY if TORTURE else 12, "listener, PostgreSQL")
+
+
+def a_world(folder: Path) -> tuple[LaidDown, list[Letter]]:
+    """Places, routes and trips in files, and the letters that its vehicles send."""
     world = random_world(SEED, SIZE)
-    laid = lay_down(world, tmp_path / "world")
-    monitor = install(f"geofences={laid.geofences}", f"trips={laid.trips}", *laid.assignments)
-    device = Device(letters_of(world, laid.records), "default", monitor.token("default"))
-    chance = random.Random(SEED)
-    reaper = Reaper(monitor, device, chance)
-    for number in range(KILLS):
-        share = max(1, 2 * (len(device.letters) - len(device.acknowledged)) // (KILLS - number))
+    laid = lay_down(world, folder / "world")
+    return laid, letters_of(SEED, world, laid.records)
+
+
+def settings(laid: LaidDown) -> tuple[str, ...]:
+    """What a monitor of this world is told."""
+    return (f"geofences={laid.geofences}", f"trips={laid.trips}", *laid.assignments, SOON)
+
+
+def killed(monitor: Monitor, sender: Sender, laid: LaidDown, kills: int, where: str) -> None:
+    """Kill it so many times while everything is sent; then everything is there once, and told once."""
+    began, chance = time.monotonic(), random.Random(SEED)
+    reaper = Reaper(monitor, sender, chance)
+    for number in range(kills):
+        share = max(1, 2 * sender.left // (kills - number))
         if number % 8 == 3:
             reaper.kill_while_it_starts()
         elif number % 4 == 2:
             reaper.kill_at_rest(laid)
         else:
             reaper.kill_in_the_midst(share)
-        assert_what_was_acknowledged_is_there(monitor, device, laid)
-    device.feed(monitor.start())
-    assert device.done
-    assert_the_end(monitor, undisturbed(laid, laid.records, tmp_path), laid)
+        assert sender.promised() <= present(monitor) <= instants(laid)
+    promised = len(sender.promised())
+    sender.send_the_rest(monitor, monitor.start())
+    expected = undisturbed(laid, laid.records, monitor.folder)
+    assert_the_end(monitor, expected, laid)
+    figure(
+        f"kill -9 of the monitor, {where}", kills=kills, fixes=len(laid.records), acknowledged_before_the_last_kill=promised,
+        signals=len(expected), lost=0, doubled=0, seconds=round(time.monotonic() - began),
+    )  # fmt: skip
 
 
-def instants(laid: LaidDown) -> set[tuple[str, int]]:
+def instants(laid: LaidDown) -> set[Fix]:
     """Vehicle and time of every fix."""
     return {(record["vehicle_id"], instant(record["time"])) for record in laid.records}
-
-
-def assert_what_was_acknowledged_is_there(monitor: Monitor, device: Device, laid: LaidDown) -> None:
-    """Read without opening the database for writing, so that the monitor finds it as its death left it."""
-    present = set(monitor.rows("SELECT v.name, f.time FROM fix f JOIN vehicle v ON v.id = f.vehicle_id"))
-    for number in device.acknowledged:
-        address, content = device.letters[number]
-        sent = {(address.split("/")[3], instant(fix["time"])) for fix in json.loads(content)}
-        assert sent <= present
-    assert present <= instants(laid)
 
 
 def assert_the_end(monitor: Monitor, expected: list[str], laid: LaidDown) -> None:
     """Every fix once, the signals of an undisturbed run, every notice sent under one key, and a journal that holds."""
     assert len(expected) > 20
     assert monitor.wait_for_log(expected) == expected
+    assert present(monitor) == instants(laid)
     assert monitor.rows("SELECT count(*) FROM fix") == [(len(laid.records),)]
     assert eventually(
         lambda: monitor.rows("SELECT count(*) FROM notice WHERE state IN ('queued', 'leased', 'unknown')") == [(0,)]
@@ -159,9 +190,8 @@ def assert_the_end(monitor: Monitor, expected: list[str], laid: LaidDown) -> Non
     assert max(Counter(joined).values()) == 1
     assert {number for (number,) in joined} == {number for (number,) in monitor.rows("SELECT id FROM signal")}
     assert_told_once(monitor)
-    store = Store.open(f"sqlite:///{monitor.database}", timedelta(seconds=30))
-    assert journal.verify(store) is None
-    store.close()
+    with closing(monitor.store()) as store:
+        assert journal.verify(store) is None
 
 
 def assert_told_once(monitor: Monitor) -> None:
