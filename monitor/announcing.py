@@ -12,7 +12,8 @@ from typing import Protocol
 
 from sqlalchemy import select
 
-from monitor.alerts.incident import Incident, State
+from monitor.alerts.incident import FOREVER, Incident, State
+from monitor.clock import Clock
 from monitor.signals import timestamp
 from monitor.store.alerts_store import find_incidents
 from monitor.store.schema import incident as incident_table
@@ -21,6 +22,8 @@ from monitor.store.store import Store
 EVERY_S = 1.0
 AT_ONCE = 500
 """Incidents told in one turn; the rest wait for the next."""
+AGO_MS = 7 * 86_400_000
+"""What was resolved since, perhaps while nobody told of it, is told and cleared at the start: a broker keeps what is retained."""
 
 
 class Publish(Protocol):
@@ -38,8 +41,9 @@ Stamp = tuple[object, ...]
 class Announcer:
     """Keeps what stands at the topics up to date; `turn` is quick where nothing changed."""
 
-    def __init__(self, store: Store, publish: Publish) -> None:
-        self._store, self._publish = store, publish
+    def __init__(self, store: Store, publish: Publish, clock: Clock) -> None:
+        self._store, self._publish, self._clock = store, publish, clock
+        self._first = True
         self._standing: dict[int, Stamp] = {}
         self._looked = float("-inf")
 
@@ -57,9 +61,14 @@ class Announcer:
         self._looked = now
         columns = [incident_table.c[name] for name in ("id", "version", "severity", "clear", "until", "withdrawn")]
         query = select(*columns).where(incident_table.c.state != State.RESOLVED)
+        since = incident_table.c.resolved_at >= (self._clock() - AGO_MS if self._first else FOREVER)
         with self._store.read() as transaction:
             present: dict[int, Stamp] = {row[0]: tuple(row[1:]) for row in transaction.connection.execute(query)}
             changed = [number for number, stamp in present.items() if self._standing.get(number) != stamp]
+            self._standing |= dict.fromkeys(
+                transaction.connection.execute(select(incident_table.c.id).where(since)).scalars(), ()
+            )
+            self._first = False
             gone = [number for number in self._standing if number not in present]
             told = find_incidents(transaction, [*changed, *gone][:AT_ONCE])
         for number, value in told.items():

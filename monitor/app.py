@@ -85,7 +85,7 @@ class App:
         self.intake = Intake(self.store, self.engine, self.register, self.settings.ingest, clock)
         self.doors = Doors(self.settings, self.store, clock, self.intake, self.operations)
         self.ingress = Ingress(self.doors.all, self.settings.ingest.batch_messages)
-        self.announcer = Announcer(self.store, self.doors.publish)
+        self.announcer = Announcer(self.store, self.doors.publish, clock)
         self._stopping, self._started = threading.Event(), False
         self.store.insist(lambda: not self._stopping.is_set())
         self._metronome = BackgroundScheduler(timezone="UTC")
@@ -138,7 +138,10 @@ class App:
             self._take(delivery)
             self.upkeep.turn()
             self._take_adopted()
-            self._watch_metronome(stepped=self.operations.turn())
+            stepped = self.operations.turn()
+            if stepped:
+                self.engine.memory.stepped(self.clock())
+            self._watch_metronome(stepped=stepped)
 
     def stop(self) -> None:
         """End `run` after the delivery under way."""

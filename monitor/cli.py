@@ -21,6 +21,7 @@ from monitor.commands import (
     keeping,
     placing,
     planning,
+    rejects,
     reviewing,
     serving,
     simulating,
@@ -102,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     devices.register(commands)
     doctor.register(commands)
     findings.register(commands)
+    rejects.register(commands)
     planning.register(commands)
     placing.register(commands)
     keeping.register(commands)

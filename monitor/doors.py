@@ -94,9 +94,9 @@ class Doors:
         judge = judging(self._settings.ingest, self._feeds, self._clock, devices)
         return HttpDoor(self._settings.web, credentials, judge, vitals, self._feeds)
 
-    def _standing(self, vehicle: VehicleId) -> Sequence[Receipt]:
+    def _standing(self, vehicles: Sequence[VehicleId]) -> Sequence[Receipt]:
         with self._store.read() as transaction:
-            return ledger.standing(transaction, vehicle)
+            return ledger.standing(transaction, vehicles)
 
     def _retained(self, carrier: str) -> Mapping[str, bytes]:
         with self._store.read() as transaction:

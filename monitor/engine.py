@@ -20,6 +20,8 @@ from typing import TypeVar
 import numpy as np
 
 from monitor.detectors import DETECTORS
+from monitor.errors import ArchiveError
+from monitor.findings import ARCHIVE_AWAY, Finding
 from monitor.fixes import I8, I64, FixBatch, Fleet, Reject, VehicleId, concatenate, empty
 from monitor.history import Effect
 from monitor.memory import NEVER, Memory, is_current, restore, snapshot
@@ -29,7 +31,7 @@ from monitor.pipeline import STOPS, Outcome, Rows, fresh, step
 from monitor.reconcile import reconcile
 from monitor.settings import milliseconds
 from monitor.signals import Change, Signal
-from monitor.store import tracks
+from monitor.store import findings_store, tracks
 from monitor.store.store import Store
 from monitor.store.transaction import LATE, WAITING, Transaction
 from monitor.world import World
@@ -41,6 +43,8 @@ Handle = Callable[[Transaction, Sequence[Change], int, World], object]
 
 JUDGED = frozenset(detector.KIND for detector in DETECTORS)
 """The kinds of signal that a step says all of; others have their own part of the log."""
+AT_ONCE = 500
+"""Vehicles whose rows are saved in one transaction at the end."""
 LATE_FIX = "a late fix showed it otherwise"
 VERY_LATE_FIX = "a fix showed it otherwise that came later than checkpoints reach back"
 
@@ -111,7 +115,7 @@ class Engine:
             fresh_ones = self._without_waiting(t, new, now)
             rows = self.memory.rows([*due, *np.unique(new.vehicle).tolist()])
             until = np.full(len(rows.code), horizon) if horizon is not None else self._until(rows, new, now)
-            rewind = self._rewound(t, rows, fresh_ones, self._late(rows, fresh_ones), self.world)
+            rewind = self._rewound(t, rows, fresh_ones, self._late(rows, fresh_ones), self.world, now)
             look = self.pairs.look(t, self.fleet, new, now)
             outcome, changes = self._judged(t, rewind, until, now, self.world, LATE_FIX, look.changes)
             if len(fixes) or rejects:
@@ -138,7 +142,7 @@ class Engine:
             first = {row: since[code] for row, code in enumerate(rows.code.tolist())}
             until = self.memory.horizon(rows.code, now, *self._settle)
             look = pairs.look(t, self.fleet, empty(), now, effects, reason)
-            rewind = self._rewound(t, rows, empty(), first, world)
+            rewind = self._rewound(t, rows, empty(), first, world, now)
             outcome, changes = self._judged(t, rewind, until, now, world, reason, look.changes)
         self.world, self.pairs = world, pairs
         self.pairs.put(look)
@@ -209,9 +213,9 @@ class Engine:
 
     def checkpoint(self) -> None:
         """Save the row of every vehicle that moved on since its last checkpoint, so that the next start reads little."""
-        with self.store.begin() as t:
-            rows = self.memory.rows(range(len(self.fleet.ids)))
-            self._save(t, rows, every_ms=1)
+        for begin in range(0, len(self.fleet.ids), AT_ONCE):
+            with self.store.begin() as t:
+                self._save(t, self.memory.rows(range(begin, min(begin + AT_ONCE, len(self.fleet.ids)))), every_ms=1)
 
     def _fixes_of(self, t: Transaction, code: int, after: int | None) -> FixBatch:
         """The stored fixes of a vehicle after an instant (ms; None: all), wherever they are kept by now."""
@@ -272,10 +276,11 @@ class Engine:
         bounds = [0, *np.unique(np.searchsorted(time, marks)).tolist(), len(time)]
         return [fixes.take(slice(begin, end)) for begin, end in pairwise(bounds) if begin < end]
 
-    def _rewound(self, t: Transaction, rows: Rows, new: FixBatch, since: Mapping[int, int], world: World) -> Rewind:
+    def _rewound(self, t: Transaction, rows: Rows, new: FixBatch, since: Mapping[int, int], world: World, now: int) -> Rewind:
         """Take rows back to the checkpoint before an instant each, with their stored fixes since.
 
-        Where there is none so old, that is back to nothing, with all the fixes there are.
+        Where there is none so old, that is back to nothing, with all the fixes there are; where these are in an archive that cannot
+        be read, the vehicle is left as it is and waits to be judged anew.
         """
         came = rows.state["order"]["frontier"]
         if not since:
@@ -287,10 +292,19 @@ class Engine:
             found = t.checkpoint_before(vehicle, first)
             bodies[r] = found[1] if found and is_current(found[1]) else None
             after = found[0] if found and bodies[r] else None
+            try:
+                again = self._fixes_of(t, int(rows.code[r]), after)
+            except ArchiveError as error:  # it goes on from where it is, and is judged anew once the file is back
+                findings_store.note(t, [Finding(ARCHIVE_AWAY, *vehicle, str(error))], now)
+                t.wait(vehicle, f"{LATE_FIX}, and {error}", now)
+                del bodies[r]
+                mine = new.take(new.vehicle == rows.code[r])
+                work.append(mine.take(mine.time.view(np.int64) > came[r]))
+                continue
             t.drop_checkpoints_after(vehicle, NONE if after is None else after)
             self.checkpointed[int(rows.code[r])] = NONE if after is None else after
-            work.append(self._fixes_of(t, int(rows.code[r]), after))
-        return Rewind(_replaced(rows, bodies, world), concatenate(work), frozenset(bodies), came)
+            work.append(again)
+        return Rewind(_replaced(rows, bodies, world) if bodies else rows, concatenate(work), frozenset(bodies), came)
 
     def _judged(
         self, t: Transaction, rewind: Rewind, until: I64, now: int, world: World, reason: str, others: Sequence[Change]

@@ -30,5 +30,9 @@ class StoreError(MonitorError):
     """The database cannot be opened, is of another version, or its journal does not verify."""
 
 
+class ArchiveError(StoreError):
+    """A file of the archive is missing or cannot be read; the database itself is in order."""
+
+
 class ServiceError(MonitorError):
     """Something outside the program is in the way: a port in use, a folder not writable, a broker that refuses."""

@@ -12,6 +12,7 @@ UNKNOWN_DEVICE = "unknown_device"
 RATE_LIMITED = "rate_limited"
 SESSION_LOST = "session_lost"
 STORE_FAULT = "store_fault"
+ARCHIVE_AWAY = "archive_away"
 CLOCK_STEPPED = "clock_stepped"
 SECURITY = frozenset({FORGED_IDENTITY, FOREIGN_TOPIC})
 """The kinds that say that somebody may be at work."""

@@ -12,6 +12,7 @@ from monitor.engine import Engine, Taken, nothing_beside
 from monitor.ingest.decode import decode, in_parts
 from monitor.ingest.delivery import Delivery, Message
 from monitor.ingest.feeds import Feeds
+from monitor.ingest.identity import Adoptions
 from monitor.ingest.sequence import Receipt
 from monitor.metrics import Committed
 from monitor.register import Register
@@ -24,6 +25,8 @@ from monitor.store.transaction import Transaction
 T = TypeVar("T")
 ADOPT_S = 1.0
 """How soon what was quarantined is taken after an adoption."""
+LOOKS = 3
+"""Times that the quarantine is looked through after an adoption, in case something was on its way into it."""
 
 
 class Patience(Protocol):
@@ -50,6 +53,9 @@ class Intake:
         self._store, self._engine, self._register, self._settings, self._clock = store, engine, register, settings, clock
         self._book = Book()
         self._looked = float("-inf")
+        self._adopted: Adoptions | None = None
+        self._looks = 0
+        """How often the quarantine is looked through still: it may be large, and changes only with the register."""
 
     def take(self, part: Delivery, patiently: Patience) -> Took | None:
         """Decode, judge and commit; None where the program ends before the database can be reached: then nothing is acknowledged."""
@@ -69,9 +75,12 @@ class Intake:
         taken = patiently(lambda: self._engine.take(decoded.fixes, rejects, now, beside=also))
         if taken is None:
             return None
-        self._book.committed()
+        if notes:
+            self._book.committed()
         if patiently(lambda: self._register.lay(self._engine, rows, now)) is None:
             return None
+        if any((reject.carrier, reject.device) in self.devices.adopted() for reject in decoded.rejects if reject.device):
+            self._looks = LOOKS  # adopted between the decoding and the commit
         took = time.monotonic() - begun
         return Took(taken, receipts, Committed(part.messages, rejects, notes.findings, decoded.fixes, taken.fixes, now, took))
 
@@ -86,18 +95,26 @@ class Intake:
         if time.monotonic() - self._looked < ADOPT_S:
             return 0
         self._looked, now = time.monotonic(), self._clock()
+        if self.devices.adopted() is not self._adopted:
+            self._adopted, self._looks = self.devices.adopted(), LOOKS
+        if not self._looks:
+            return 0
         with self._store.read() as transaction:
             kept, devices = quarantined(transaction, self.feeds), registered(transaction)
+        self._looks = LOOKS if kept else self._looks - 1
         if not kept:
             return 0
-        decoded = decode([each.message for each in kept], now, self._engine.fleet, self._settings, devices, self.feeds)
+        messages = next(iter(in_parts([each.message for each in kept])))
+        kept = kept[: len(messages)]
+        decoded = decode(messages, now, self._engine.fleet, self._settings, devices, self.feeds)
         notes = Ledger(decoded.numbered, (), decoded.findings)
 
         def beside(transaction: Transaction) -> None:
             release(transaction, kept, now)
             self._book.save(transaction, notes, now)
 
-        fixes = self._engine.take(decoded.fixes, (), now, beside=beside).fixes
+        wrong = [reject for reject in decoded.rejects if reject.device is None]  # the others are kept already
+        fixes = self._engine.take(decoded.fixes, wrong, now, beside=beside).fixes
         self._book.committed()
         return fixes
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +69,12 @@ class Memory:
         moved = codes[self._deadline[codes] != self._expected[codes]]
         self._expected[moved] = self._deadline[moved]
         self._moved[moved] = now
+
+    def stepped(self, now: int) -> None:
+        """Count every vehicle as just heard: the clock was set, and what it said before means nothing now (ms)."""
+        self._make_room()
+        self._heard[: self._known] = now
+        self._moved[: self._known] = np.minimum(self._moved[: self._known], now)
 
     def frontier(self, codes: I32) -> I64:
         """(N,) the newest time processed for each of some vehicles, NONE for one never seen."""
@@ -137,15 +143,19 @@ NAMED = (("place", "subject"), ("place", "place"), ("route", "route"), ("trip", 
 
 def snapshot(rows: Rows, row: int, world: World) -> bytes:
     """One row as bytes."""
-    names = {"place": [p.key for p in world.atlas.places], "route": [r.id for r in world.atlas.routes]}
-    names["trip"] = [trip.id for trip in world.trips.all]
-    state, visits, carried = rows.state[row : row + 1].copy(), rows.visits.copy(), rows.episodes.copy()
-    visits, carried = visits[visits["row"] == row], carried[carried["row"] == row]
+    atlas, trips = world.atlas, world.trips.all
+    names: dict[str, Callable[[int], str]] = {
+        "place": lambda code: atlas.places[code].key,
+        "route": lambda code: atlas.routes[code].id,
+        "trip": lambda code: trips[code].id,
+    }
+    state = rows.state[row : row + 1].copy()
+    visits, carried = rows.visits[rows.visits["row"] == row], rows.episodes[rows.episodes["row"] == row]
     used: dict[str, list[str]] = {"place": [], "route": [], "trip": []}
     columns = [("place", visits["place"]), ("trip", state["judged"]["trip"]), ("place", state["departure"]["place"])]
     columns += [(what, carried[name]) for what, name in NAMED]
     for what, column in columns:
-        column[:] = [_number(used[what], names[what][code]) if code >= 0 else code for code in column.tolist()]
+        column[:] = [_number(used[what], names[what](code)) if code >= 0 else code for code in column.tolist()]
     head = json.dumps({"layout": LAYOUT, "names": used, "visits": len(visits), "episodes": len(carried)}, ensure_ascii=False)
     return b"".join([head.encode(), b"\n", state.tobytes(), visits.tobytes(), carried.tobytes()])
 

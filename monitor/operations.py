@@ -92,6 +92,8 @@ class Operations:
         self.metrics = Metrics(self._present, self._figures)
         self.heartbeat = Heartbeat(settings.health.heartbeat_url, lambda: self.ready().well)
         self._told: date | None = None
+        self._asked: date | None = None
+        """The day whose word the tick under way looked for."""
         self._broken: dict[str, tuple[float, str]] = {}
         self._notified = float("-inf")
         self._read: tuple[float, Figures | None] = (float("-inf"), None)
@@ -141,6 +143,7 @@ class Operations:
         health, now = self._settings.health, self._clock()
         contact = contacts.get(health.alive_to)
         day, until = alive.due(now, health.alive_at, self._zone)
+        self._asked = day
         if contact is None or day == self._told:
             return
         rolls = alive.roll(newest_fixes(transaction), until)
@@ -152,7 +155,7 @@ class Operations:
     def ticked(self) -> None:
         """The metronome has ticked, and its transaction is committed."""
         self.watch.ticked(time.monotonic())
-        self._told = alive.due(self._clock(), self._settings.health.alive_at, self._zone)[0]
+        self._told = self._asked
         self.reached()
 
     # -- asked by others --

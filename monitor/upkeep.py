@@ -17,7 +17,8 @@ from collections.abc import Callable
 from monitor.clock import Clock
 from monitor.configuration import Configuration
 from monitor.engine import Engine
-from monitor.errors import ConfigurationError, StoreError
+from monitor.errors import ArchiveError, ConfigurationError, StoreError
+from monitor.fixes import VehicleId
 from monitor.register import Register
 
 log = logging.getLogger("monitor")
@@ -43,6 +44,8 @@ class Upkeep:
         """What people have to know until it is put right."""
         self._configuration, self._register, self._engine, self._clock, self._heed = configuration, register, engine, clock, heed
         self._looked = float("-inf")
+        self._put_off: set[VehicleId] = set()
+        """Who cannot be judged anew this time, because a file of the archive is away."""
 
     def begin(self) -> None:
         """Bring the engine, just filled from the database, up to what the files and the commands have said since.
@@ -96,9 +99,15 @@ class Upkeep:
             log.warning("configuration reloaded")
 
     def _adjudicate_one(self) -> None:
-        waiting = self._engine.waiting()
+        waiting = [vehicle for vehicle in self._engine.waiting() if vehicle not in self._put_off]
         if not waiting:
             self.adjudicate.clear()
+            self._put_off.clear()
             return
-        self._engine.adjudicate(waiting[0], self._clock())
+        try:
+            self._engine.adjudicate(waiting[0], self._clock())
+        except ArchiveError as error:
+            self._put_off.add(waiting[0])
+            log.error("%s/%s waits until the next time: %s", *waiting[0], error)
+            return
         log.warning("%s/%s was judged anew from its first fix on; %d more wait", *waiting[0], len(waiting) - 1)

@@ -157,6 +157,16 @@ def test_what_is_uploaded_of_hours_ago_is_not_taken_for_silence_while_it_comes(b
     assert memory.horizon(np.array([0, 1], np.int32), at("12:05"), 30_000, 300_000).tolist() == [at("10:05"), at("12:05")]
 
 
+def test_a_clock_put_right_keeps_nobody_from_being_noticed(busy: Rows) -> None:
+    """It was six hours ahead when they were last heard."""
+    memory = Memory(a_fleet())
+    memory.put(busy)
+    memory.hear(np.array([0, 2], np.int32), at("16:04"))
+    assert memory.due(at("10:20"), 30_000, 300_000) == []
+    memory.stepped(at("10:20"))
+    assert memory.due(at("10:20:30"), 30_000, 300_000) == [0, 2]
+
+
 def test_without_deadlines_nobody_is_due(busy: Rows) -> None:
     """After they fired."""
     memory = Memory(a_fleet())

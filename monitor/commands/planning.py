@@ -152,7 +152,8 @@ def _spot(options: argparse.Namespace, store: Store, vehicle: VehicleId, folder:
             found = tracks.newest_position(t, folder, vehicle)
         if found is None:
             raise InputError(
-                f"--here: no position of {vehicle.carrier}/{vehicle.vehicle} is stored; allowed is a vehicle that was heard"
+                f"--here: no position of {vehicle.carrier}/{vehicle.vehicle} is stored; "
+                "allowed is a vehicle that was heard, as CARRIER/VEHICLE"
             )
         return {"lon": found[0], "lat": found[1], "radius_m": options.radius}
     if options.at:

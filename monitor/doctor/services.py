@@ -61,7 +61,7 @@ def exposure(installation: Installation) -> Iterator[Line]:
     """Nothing is open to the network without protection."""
     settings = installation.configuration.settings
     for text in warnings(settings.ingest) if settings.ingest.source != "broker" else ():
-        yield warn("ingest.listener", text, "set ingest.listener.tls_certificate")
+        yield warn("ingest.listener", text, "put it right in monitor.toml, or raise the limit of open files")
     for text in unprotected(settings.ingest.broker) if settings.ingest.source != "listener" else ():
         yield warn("ingest.broker", text, "put it right in monitor.toml")
     for text in check_feeds(settings):

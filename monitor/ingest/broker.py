@@ -144,7 +144,7 @@ class Broker:
 
     def publish(self, carrier: str, topic: str, payload: bytes, *, retain: bool) -> None:
         """Publish for a carrier's people, from any thread; of what waits under one topic the newest alone goes out."""
-        self.uplink.mail.post((carrier, topic), Letter(topic, payload, retain))
+        self.uplink.mail.post((carrier, topic, retain), Letter(topic, payload, retain))
         self.uplink.ring()
 
     def fault(self) -> str | None:

@@ -26,6 +26,7 @@ from monitor.ingest.mqtt.hall import ARRIVAL_PACKETS, Arrival, Hall
 from monitor.ingest.mqtt.handshake import Authenticate
 from monitor.ingest.mqtt.outbound import Letter, receipt_letter
 from monitor.ingest.mqtt.outside import ALONE, Outside
+from monitor.ingest.mqtt.revocation import Revocation
 from monitor.ingest.mqtt.secure import Secure
 from monitor.ingest.mqtt.session import Connection
 from monitor.ingest.sequence import Receipt
@@ -80,7 +81,8 @@ class Listener:
         self._limits = limits
         self._inbox = Inbox(batch_messages)
         self._loop = loop = asyncio.new_event_loop()
-        self._asker, self._porter = Asker(self._tell), Asker(self._tell)
+        self._asker = Asker(self._tell, "clients wait for what they subscribed to")
+        self._porter = Asker(self._tell, "clients wait to be let in")
         self._hall = Hall(
             limits,
             authenticate,
@@ -93,12 +95,12 @@ class Listener:
             self,
             min(ARRIVAL_PACKETS, batch_messages),
         )
+        self._revocation = Revocation(self._hall, self._tell)
         self._context = server_context(limits)
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
         self._server: asyncio.Server | None = None
         self._acknowledged = 0
-        self._revision: int | None = None
-        self._looking = self._closing = self._goodbye = False
+        self._closing = self._goodbye = False
         self.port = limits.port
         """The TCP port; after `start` the one really bound."""
 
@@ -170,6 +172,7 @@ class Listener:
         """Wait until every client has left."""
         self._asker.close()
         self._porter.close()
+        self._revocation.close()
         if self._thread.ident is None:
             self._loop.close()
         elif threading.current_thread() is not self._thread:
@@ -206,31 +209,8 @@ class Listener:
         now = self._loop.time()
         for connection in list(self._hall.connections):
             connection.check(now)
-        if not self._looking:
-            self._looking = True
-            self._asker.ask(self._hall.outside.revision, self._compare)
+        self._revocation.look()
         self._loop.call_later(TICK_S, self._sweep)
-
-    def _compare(self, revision: int | None) -> None:
-        """Look at what everybody was admitted with, where the credentials have changed since."""
-        before, hall = self._revision, self._hall
-        if revision is None or before in (None, revision):
-            self._revision = before if revision is None else revision
-            self._looking = False
-            return
-        admitted = [(connection, connection.shown) for connection in hall.connections if connection.carrier]
-
-        def lapsed() -> list[Connection]:
-            return [connection for connection, shown in admitted if not hall.outside.holds(*shown)]
-
-        def close(found: list[Connection] | None) -> None:
-            self._looking = False
-            if found is not None:
-                self._revision = revision
-            for connection in found or ():
-                connection.close(Reason.NOT_AUTHORIZED, "its credential is revoked")
-
-        self._asker.ask(lapsed, close)
 
     def _acknowledge(self, arrivals: Sequence[Arrival], receipts: Sequence[Receipt]) -> None:
         owed: dict[Connection, list[bytes]] = {}

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, delete, func, insert, literal_column, select
+from sqlalchemy import Connection, delete, func, insert, literal_column, select, update
 
 from monitor.errors import StoreError
 from monitor.fixes import COLUMNS, I8, Bool, FixBatch
@@ -257,8 +257,11 @@ def _drop(connection: Connection, taken: Portion) -> bool:
     digest = taken.rows.fixes.digest
     if found != [len(digest), int((digest & 0xFFFFFFFF).sum()), int((digest >> 32).sum())]:
         return False  # another fix of that day came, or one that waited was judged
+    last, held = (taken.day + 1) * DAY_MS - 1, vehicle_table.c.archived
     for some in _some(taken.ids):
         connection.execute(delete(fix_table).where(c.vehicle_id.in_(some), *day))
+        newer = vehicle_table.c.id.in_(some) & (held.is_(None) | (held < last))
+        connection.execute(update(vehicle_table).where(newer).values(archived=last))
     return True
 
 

@@ -33,7 +33,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from monitor.errors import StoreError
+from monitor.errors import ArchiveError
 from monitor.fixes import COLUMNS, F64, I8, I64, Bool, FixBatch, VehicleId, digests, empty, identity_hash
 
 FORM = 1
@@ -150,10 +150,10 @@ def read_rows(file: Path, carrier: str, vehicles: Collection[str] | None = None)
             groups = [group for group in range(parquet.num_row_groups) if _may_hold(parquet, group, vehicles)]
             table = parquet.read_row_groups(groups)
     except FileNotFoundError:
-        raise StoreError(f"{file}: is listed as part of the archive and missing; put it back from a copy") from None
+        raise ArchiveError(f"{file}: is listed as part of the archive and missing; put it back from a copy") from None
     except (OSError, pa.ArrowException, ValueError, KeyError) as error:
         words = " ".join(str(error).split())
-        raise StoreError(f"{file}: part of the archive, and not readable: {words}; put it back from a copy") from None
+        raise ArchiveError(f"{file}: part of the archive, and not readable: {words}; put it back from a copy") from None
     if vehicles is not None:
         table = table.filter(pc.is_in(table["vehicle"], pa.array(sorted(vehicles), pa.string())))
     return _rows(carrier, table)
@@ -232,9 +232,9 @@ def _may_hold(parquet: pq.ParquetFile, group: int, vehicles: Collection[str] | N
 def _check_form(file: Path, carrier: str, metadata: dict[bytes, bytes] | None) -> None:
     said = json.loads((metadata or {})[b"monitor"])
     if said["form"] != FORM:
-        raise StoreError(f"{file}: was written by a newer release of the monitor (form {said['form']}; this one knows {FORM})")
+        raise ArchiveError(f"{file}: was written by a newer release of the monitor (form {said['form']}; this one knows {FORM})")
     if said["carrier"] != carrier:
-        raise StoreError(
+        raise ArchiveError(
             f"{file}: holds fixes of carrier {said['carrier']!r}, and is listed as {carrier!r}'s; put it back from a copy"
         )
 

@@ -14,12 +14,14 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, func, insert, select, update
 
 from monitor.errors import MonitorError
+from monitor.findings import UNKNOWN_DEVICE
 from monitor.fixes import NAME
 from monitor.ingest.delivery import Message
 from monitor.ingest.feeds import NAMES_ALLOWED, Feeds
 from monitor.ingest.formats.reading import device_fault
 from monitor.ingest.identity import Adoptions
 from monitor.ingest.topics import sent_by
+from monitor.store import findings_store
 from monitor.store.schema import device as device_table
 from monitor.store.schema import reject as reject_table
 from monitor.store.store import Store
@@ -89,6 +91,7 @@ def adopt(transaction: Transaction, carrier: str, device: str, vehicle: str, now
         )
     registered = Registered(carrier, device, vehicle, now, by, None)
     transaction.connection.execute(insert(device_table).values(registered._asdict()))
+    findings_store.close(transaction, UNKNOWN_DEVICE, carrier, device, f"it is on {vehicle}", now, by=by)
     transaction.record(by, "device.adopted", {"carrier": carrier, "device": device, "vehicle": vehicle}, now)
     return registered
 

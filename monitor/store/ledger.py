@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select, tuple_, update
 
 from monitor.findings import NUMBERS_LOST, SEQUENCE_GAP, Finding
 from monitor.fixes import VehicleId
@@ -62,7 +62,12 @@ class Book:
         """Note a ledger; gives what the devices are to be told once it is committed."""
         self._fresh = {}
         numbers: dict[Count, list[int]] = {}
+        boots: dict[VehicleId, set[str]] = {}
         for vehicle, boot, seq in ledger.numbered:
+            mine = boots.setdefault(vehicle, set())
+            if boot not in mine and len(mine) == BOOTS:  # no device has so many at once; more is kept of none
+                continue
+            mine.add(boot)
             if not boot.isprintable():  # no database keeps every control character as it is; such a device goes without receipts
                 continue
             numbers.setdefault((vehicle, boot), []).append(seq)
@@ -115,12 +120,12 @@ def statuses(transaction: Transaction, carrier: str) -> Mapping[str, bytes]:
     return {name: bytes(payload) for name, payload in transaction.connection.execute(query)}
 
 
-def standing(transaction: Transaction, vehicle: VehicleId) -> list[Receipt]:
-    """What a vehicle is told of each boot that is remembered, the newest first."""
-    named = (vehicle_table.c.carrier == vehicle.carrier) & (vehicle_table.c.name == vehicle.vehicle)
-    query = select(received_table).join(vehicle_table).where(named)
+def standing(transaction: Transaction, vehicles: Sequence[VehicleId]) -> list[Receipt]:
+    """What vehicles are told of each boot that is remembered, the newest of each first."""
+    c, named = vehicle_table.c, [tuple(vehicle) for vehicle in vehicles]
+    query = select(received_table, c.carrier, c.name).join(vehicle_table).where(tuple_(c.carrier, c.name).in_(named))
     rows = transaction.connection.execute(query.order_by(received_table.c.heard.desc(), received_table.c.boot))
-    return [Receipt(vehicle, row.boot, row.through, _ranges(row.missing)) for row in rows]
+    return [Receipt(VehicleId(row.carrier, row.name), row.boot, row.through, _ranges(row.missing)) for row in rows]
 
 
 def _stored(transaction: Transaction, count: Count) -> Received | None:

@@ -80,6 +80,7 @@ vehicle = Table(
     Column("id", Id, primary_key=True),
     _text("carrier"),
     _text("name"),
+    _instant("archived", optional=True),  # the archive holds nothing of it after this; NULL: nothing at all
     UniqueConstraint("carrier", "name"),
 )
 

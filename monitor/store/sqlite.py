@@ -78,7 +78,7 @@ class SqliteFile:
         """Make the folder if need be; find out early what the database would say less clearly."""
         file = self.file
         if not create and not file.exists():
-            raise StoreError(f"{file}: there is no such database; store.url names another")
+            raise StoreError(f"{file}: there is no such database yet: `monitor run` makes it; else store.url names another")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):

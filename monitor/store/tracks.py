@@ -14,12 +14,15 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import select
 
-from monitor.errors import StoreError
+from monitor.errors import ArchiveError
 from monitor.fixes import FixBatch, Fleet, VehicleId, concatenate
 from monitor.store.archive import Listed, listed, stored_rows
 from monitor.store.archive_file import read_rows
 from monitor.store.schema import vehicle as vehicle_table
 from monitor.store.transaction import EVER, Transaction
+
+AT_ONCE = 1000
+"""Vehicles in one question."""
 
 
 def fixes(t: Transaction, folder: Path | None, fleet: Fleet, vehicles: Sequence[VehicleId], begin: int, end: int) -> FixBatch:
@@ -30,7 +33,7 @@ def fixes(t: Transaction, folder: Path | None, fleet: Fleet, vehicles: Sequence[
 
     Raises
     ------
-    StoreError
+    ArchiveError
         If a file of the archive cannot be read.
     """
     parts = list(_archived(t, folder, fleet, vehicles, begin - 1, end - 1))
@@ -52,7 +55,7 @@ def all_fixes_of(
 
     Raises
     ------
-    StoreError
+    ArchiveError
         If a file of the archive cannot be read.
     """
     low, high = EVER[0] if after is None else after, EVER[1] if until is None else until
@@ -66,7 +69,7 @@ def newest_position(t: Transaction, folder: Path | None, vehicle: VehicleId) -> 
 
     Raises
     ------
-    StoreError
+    ArchiveError
         If a file of the archive cannot be read.
     """
     found = t.newest_position(vehicle)
@@ -101,13 +104,23 @@ def _archived(
     by_carrier: dict[str, list[str]] = {}
     for vehicle in vehicles:
         by_carrier.setdefault(vehicle.carrier, []).append(vehicle.vehicle)
-    for carrier, names in by_carrier.items():
-        for part in listed(t.connection, carrier, after, until):
+    for carrier, every in by_carrier.items():
+        names = _held(t, carrier, every, after)
+        for part in listed(t.connection, carrier, after, until) if names else ():
             if part.file:
                 rows = read_rows(_file(folder, part), carrier, names)
                 time = rows.fixes.time.view(np.int64)
                 some = rows.fixes.take((time > after) & (time <= until))
                 yield _coded(fleet, carrier, rows.names, some)
+
+
+def _held(t: Transaction, carrier: str, names: Sequence[str], after: int) -> list[str]:
+    """Those vehicles of a carrier of which the archive holds anything after an instant: of most it never does, and no file is opened."""
+    c, held = vehicle_table.c, list[str]()
+    for at in range(0, len(names), AT_ONCE):
+        some = (c.carrier == carrier) & c.name.in_(names[at : at + AT_ONCE])
+        held += t.connection.execute(select(c.name).where(some, c.archived > after)).scalars()
+    return held
 
 
 def _coded(fleet: Fleet, carrier: str, names: Sequence[str], fixes: FixBatch) -> FixBatch:
@@ -117,5 +130,5 @@ def _coded(fleet: Fleet, carrier: str, names: Sequence[str], fixes: FixBatch) ->
 
 def _file(folder: Path | None, part: Listed) -> Path:
     if folder is None:
-        raise StoreError(f"store.archive = '': allowed is the folder of the archive, which holds {part.file}")
+        raise ArchiveError(f"store.archive = '': allowed is the folder of the archive, which holds {part.file}")
     return folder / part.file

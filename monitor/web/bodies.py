@@ -8,7 +8,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from monitor.web.problem import Problem
 
 GZIP = b"\x1f\x8b"
-MEDIA_TYPES = ("application/octet-stream", "application/gzip", "application/x-gzip", "text/plain", "application/x-www-form-urlencoded")
+MEDIA_TYPES = (
+    "application/octet-stream",
+    "application/gzip",
+    "application/x-gzip",
+    "text/plain",
+    "application/x-www-form-urlencoded",
+)
 """Beside those of JSON, the last because `curl -d` says it of anything; a client that names none is taken by its word."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -10,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.findings import RATE_LIMITED
-from monitor.fixes import Identity
+from monitor.fixes import Identity, VehicleId
 from monitor.ingest.mqtt.outside import Outside
 from monitor.ingest.mqtt.quotas import BURST_S, TELL_EVERY_S, Quota
+from monitor.ingest.sequence import Receipt
 from tests.ingest import wire
 from tests.ingest.conftest import LIMITS, Serve, Served
-from tests.ingest.wire import V5, V311, authenticate, connect, packet, publish
+from tests.ingest.wire import V5, V311, authenticate, connect, packet, publish, subscribe
 
 TOPIC = "telematics/v1/acme/truck/fix"
 VERSIONS = pytest.mark.parametrize("version", [V311, V5])
@@ -152,6 +154,28 @@ def test_the_connections_of_a_credential_that_is_revoked_are_closed_the_others_a
     assert stolen.read() == (wire.DISCONNECT, b"\x87")
     assert older.read() is None
     assert mine.silent()
+
+
+def test_who_is_revoked_is_closed_also_while_what_somebody_subscribed_to_takes_its_time(serve: Serve) -> None:
+    asked, answer, revoked = threading.Event(), threading.Event(), set[str]()
+
+    def standing(_vehicles: Sequence[VehicleId]) -> list[Receipt]:
+        asked.set()
+        assert answer.wait(2 * wire.PATIENCE_S)
+        return []
+
+    outside = Outside(revision=lambda: len(revoked), holds=lambda name, *_: name not in revoked, standing=standing)
+    served = serve(outside=outside)
+    greedy, stolen = served.client("other"), served.client("acme/truck")
+    assert stolen.silent()
+    greedy.send(subscribe("telematics/v1/other/van/ack"))
+    assert greedy.read() == (wire.SUBACK, b"\0\x01\0\x01")
+    assert asked.wait(wire.PATIENCE_S)
+    revoked.add("acme/truck")
+    try:
+        assert stolen.read() == (wire.DISCONNECT, b"\x87")
+    finally:
+        answer.set()
 
 
 def test_while_somebodys_password_is_looked_at_the_others_are_served(serve: Serve) -> None:

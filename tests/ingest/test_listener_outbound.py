@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from monitor.errors import StoreError
-from monitor.findings import FOREIGN_TOPIC
+from monitor.findings import FOREIGN_TOPIC, RATE_LIMITED
 from monitor.fixes import Identity, VehicleId
+from monitor.ingest.mqtt.outbound import PORTION
 from monitor.ingest.mqtt.outside import Outside
+from monitor.ingest.mqtt.packets import Filter
+from monitor.ingest.mqtt.subscriptions import FILTERS, Subscriptions
 from monitor.ingest.sequence import Receipt
 from tests.ingest import wire
 from tests.ingest.conftest import Serve, Served
@@ -74,7 +77,7 @@ def test_at_qos_0_a_receipt_has_no_packet_id(served: Served) -> None:
 
 def test_what_stands_is_told_at_once_to_a_device_that_asks_again(serve: Serve) -> None:
     standing = [Receipt(TRUCK, "new", 3, ()), Receipt(TRUCK, "old", 70, ((71, 72),))]
-    served = serve(outside=Outside(standing=lambda vehicle: standing if vehicle == TRUCK else []))
+    served = serve(outside=Outside(standing=lambda vehicles: standing if vehicles == [TRUCK] else []))
     for _ in range(2):
         device = served.client()
         subscribed(device, ACK)
@@ -86,10 +89,10 @@ def test_what_stands_does_not_follow_what_is_newer(serve: Serve) -> None:
     """While the question is under way a receipt goes out: the answer, older, must not come after it."""
     asked, answer = threading.Event(), threading.Event()
 
-    def standing(vehicle: VehicleId) -> list[Receipt]:
+    def standing(vehicles: Sequence[VehicleId]) -> list[Receipt]:
         asked.set()
         assert answer.wait(wire.PATIENCE_S)
-        return [Receipt(vehicle, "a", 1, ()), Receipt(vehicle, "older boot", 9, ())]
+        return [Receipt(vehicles[0], "a", 1, ()), Receipt(vehicles[0], "older boot", 9, ())]
 
     served = serve(outside=Outside(standing=standing))
     device = served.client()
@@ -108,7 +111,7 @@ def test_what_stands_does_not_follow_what_is_newer(serve: Serve) -> None:
 def test_what_could_not_be_read_is_asked_again(serve: Serve) -> None:
     answers: Iterator[list[Receipt] | None] = iter([None, [Receipt(TRUCK, "a", 4, ())]])
 
-    def standing(_vehicle: VehicleId) -> list[Receipt]:
+    def standing(_vehicles: Sequence[VehicleId]) -> list[Receipt]:
         found = next(answers)
         if found is None:
             raise StoreError("the database is gone")
@@ -117,6 +120,59 @@ def test_what_could_not_be_read_is_asked_again(serve: Serve) -> None:
     device = serve(outside=Outside(standing=standing)).client()
     subscribed(device, ACK)
     assert json.loads(device.published()[1])["through"] == 4
+
+
+def test_of_many_vehicles_the_receipts_are_asked_for_in_portions_and_between_them_it_is_the_others_turn(serve: Serve) -> None:
+    asked, answer = threading.Event(), threading.Event()
+    questions: list[Sequence[VehicleId]] = []
+
+    def standing(vehicles: Sequence[VehicleId]) -> list[Receipt]:
+        questions.append(vehicles)
+        asked.set()
+        assert answer.wait(wire.PATIENCE_S)
+        return [Receipt(vehicle, "a", 1, ()) for vehicle in vehicles]
+
+    served = serve(outside=Outside(standing=standing))
+    names = [f"v{number}" for number in range(2 * PORTION + 1)]
+    many, one = served.client("other"), served.client()
+    subscribed(many, *(f"telematics/v1/other/{name}/ack" for name in names))
+    assert asked.wait(wire.PATIENCE_S)
+    subscribed(one, ACK)
+    assert [one.silent(), one.silent()] == [True, True], "its question waits behind the first of the other"
+    answer.set()
+    assert one.published()[0] == ACK
+    assert {many.published()[0].split("/")[3] for _ in names} == set(names), "none is left out"
+    assert many.silent()
+    assert [len(vehicles) for vehicles in questions] == [PORTION, 1, PORTION, 1]
+    assert questions[1] == [TRUCK]
+
+
+def test_the_statuses_of_many_vehicles_are_asked_for_once(serve: Serve) -> None:
+    asked: list[str] = []
+
+    def retained(carrier: str) -> dict[str, bytes]:
+        asked.append(carrier)
+        return dict.fromkeys(names, b"online")
+
+    names = [f"v{number}" for number in range(PORTION + 1)]
+    gateway = serve(outside=Outside(retained=retained)).client("acme")
+    subscribed(gateway, *(f"telematics/v1/acme/{name}/{channel}" for name in names for channel in ("ack", "status")))
+    assert {gateway.published()[0].split("/")[3] for _ in names} == set(names)
+    assert asked == ["acme"]
+
+
+def test_receipts_come_with_the_qos_granted_to_their_vehicle(serve: Serve) -> None:
+    standing = [Receipt(TRUCK, "a", 1, ()), Receipt(VAN, "b", 2, ())]
+    gateway = serve(outside=Outside(standing=lambda vehicles: [each for each in standing if each.vehicle in vehicles])).client(
+        "acme"
+    )
+    van = "telematics/v1/acme/van/ack"
+    gateway.send(wire.packet(0x82, b"\0\x01\0" + wire.binary(ACK) + b"\0" + wire.binary(van) + b"\x01"))
+    assert gateway.read() == (wire.SUBACK, b"\0\x01\0\0\x01")
+    assert [(topic, number > 0) for topic, _, number, _ in (gateway.published(), gateway.published())] == [
+        (ACK, False),
+        (van, True),
+    ]
 
 
 def test_a_receipt_goes_to_each_subscriber_once_even_where_two_filters_match(served: Served) -> None:
@@ -372,3 +428,41 @@ def test_a_subscriber_that_is_gone_is_forgotten(served: Served) -> None:
     assert gone.read() is None
     served.listener.publish("acme", INCIDENT, b"x", retain=False)
     assert stays.published()[1] == b"x"
+
+
+@VERSIONS
+def test_a_connection_holds_so_many_filters_and_the_rest_is_refused_and_told(
+    served: Served, caplog: pytest.LogCaptureFixture, version: int
+) -> None:
+    refused = b"\x97" if version == V5 else b"\x80"
+    gateway, other = served.client("acme", version=version), served.client("acme/truck", client_id="other")
+    patterns = [f"telematics/v1/acme/v{number}/ack" for number in range(FILTERS + 1)]
+
+    def codes(*wanted: str) -> bytes:
+        gateway.send(subscribe(*wanted, version=version))
+        kind, body = gateway.read() or (0, b"")
+        assert kind == wire.SUBACK
+        return body[2 + (version == V5) :]
+
+    assert codes(*patterns) == b"\x01" * FILTERS + refused
+    assert codes(patterns[0], patterns[-1]) == b"\x01" + refused, "what it holds it may ask for again"
+    subscribed(other, ACK)
+    properties = b"\0" if version == V5 else b""
+    gateway.send(wire.packet(0xA2, b"\0\x03" + properties + wire.binary(patterns[0])))
+    assert (gateway.read() or (0,))[0] == wire.UNSUBACK
+    assert codes(patterns[-1]) == b"\x01", "there is room again"
+    served.loop.receipts = [Receipt(VehicleId("acme", f"v{number}"), "a", 1, ()) for number in (0, FILTERS)]
+    gateway.send(publish(FIX, version=version))
+    assert gateway.read() == (wire.PUBACK, b"\0\x01")
+    assert gateway.published(version)[0] == patterns[-1]
+    assert gateway.silent()
+    assert [(found.kind, found.carrier, found.subject) for found in served.loop.findings] == [(RATE_LIMITED, "acme", "device")]
+    assert len([record for record in caplog.records if f"more than {FILTERS} filters" in record.message]) == 1
+
+
+def test_too_many_filters_are_told_once_a_minute_a_carrier() -> None:
+    subscriptions: Subscriptions[str] = Subscriptions()
+    subscriptions.add(Filter(ACK, 1), "gateway")
+    told = [at for at in range(0, 200, 10) if subscriptions.crowded("acme", "gateway", float(at))]
+    assert told == [0, 60, 120, 180]
+    assert subscriptions.crowded("other", "gateway", 190.0)

@@ -70,14 +70,14 @@ def test_what_arrives_again_is_told_again_and_changes_nothing(store: Store) -> N
     note(store, 1, 2)
     assert note(store, 1, 2) == [Receipt(TRUCK, "a", 2, ())]
     with store.read() as transaction:
-        assert ledger.standing(transaction, TRUCK) == [Receipt(TRUCK, "a", 2, ())]
+        assert ledger.standing(transaction, [TRUCK]) == [Receipt(TRUCK, "a", 2, ())]
 
 
 def test_each_boot_counts_by_itself_and_old_ones_are_forgotten(store: Store) -> None:
     for number in range(BOOTS + 3):
         note(store, 1, 2, boot=f"boot-{number}", now=NOON + number)
     with store.read() as transaction:
-        boots = [receipt.boot for receipt in ledger.standing(transaction, TRUCK)]
+        boots = [receipt.boot for receipt in ledger.standing(transaction, [TRUCK])]
     assert boots == [f"boot-{number}" for number in range(BOOTS + 2, 2, -1)]
 
 
@@ -141,7 +141,7 @@ def test_what_was_not_committed_is_not_remembered(store: Store) -> None:
         with pytest.raises(ZeroDivisionError):
             broken_off()
     with store.read() as transaction:
-        assert ledger.standing(transaction, TRUCK) == []
+        assert ledger.standing(transaction, [TRUCK]) == []
     with store.begin() as transaction:
         assert book.save(transaction, Ledger([Numbered(TRUCK, "a", 2)]), NOON) == [Receipt(TRUCK, "a", 0, ((1, 1),))]
 

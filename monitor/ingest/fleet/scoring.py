@@ -107,12 +107,12 @@ def score(truth: Sequence[Episode], signals: Iterable[Episode]) -> dict[str, Row
     """Compare, by kind: what was found, what was missed, what was told besides."""
     rows: dict[str, Row] = {}
     told: set[int] = set()
-    labels: dict[tuple[str, str, str], list[int]] = {}
+    labels: dict[tuple[str, str], list[int]] = {}
     for number, label in enumerate(truth):
-        labels.setdefault(label[:3], []).append(number)
+        labels.setdefault((label.kind, label.vehicle), []).append(number)
     for signal in sorted(signals, key=lambda signal: signal.since):
         row = rows.setdefault(signal.kind, Row())
-        about = [number for number in labels.get(signal[:3], ()) if _near(truth[number], signal)]
+        about = [number for number in labels.get((signal.kind, signal.vehicle), ()) if _near(truth[number], signal)]
         first = next((number for number in about if number not in told), None)
         if first is not None:
             told.add(first)

@@ -13,10 +13,10 @@ log = logging.getLogger("monitor.listener")
 
 
 class Asker:
-    """One thread that asks; `tell` has the event loop do something."""
+    """One thread that asks, in the order of asking; `tell` has the event loop do something, `waits` says what no answer holds up."""
 
-    def __init__(self, tell: Callable[[Callable[[], None]], None]) -> None:
-        self._tell = tell
+    def __init__(self, tell: Callable[[Callable[[], None]], None], waits: str) -> None:
+        self._tell, self._waits = tell, waits
         self._thread = ThreadPoolExecutor(1, "listener-asks")
         self._unanswered = ""
 
@@ -41,7 +41,7 @@ class Asker:
             found = question()
         except MonitorError as error:
             if self._unanswered != str(error):
-                log.error("clients wait for what they subscribed to: %s", error)
+                log.error("%s: %s", self._waits, error)
             self._unanswered = str(error)
             return None
         self._unanswered = ""

@@ -28,14 +28,18 @@ NOTED_FILTERS = 10
 """Filters of one SUBSCRIBE that are kept as evidence."""
 
 
+WHOLE = "(the whole carrier's credential)"
+"""Who is meant where no vehicle is: client ids are anybody's choice, and often a new one each time."""
+
+
 class Intake:
     """The publishing side of one admitted connection."""
 
     __slots__ = ("_arrival", "_hall", "_line", "_subject", "_topics", "_version", "_wordy", "handed", "identity", "refused")
 
-    def __init__(self, line: Connection, hall: Hall, identity: Identity, client_id: str, version: int, *, wordy: bool) -> None:
+    def __init__(self, line: Connection, hall: Hall, identity: Identity, version: int, *, wordy: bool) -> None:
         self._line, self._hall, self.identity, self._version, self._wordy = line, hall, identity, version, wordy
-        self._subject = identity.vehicle or client_id
+        self._subject = identity.vehicle or WHOLE
         self._topics: dict[bytes, Address] = {}
         self._arrival = Arrival(line, hall.door, identity.carrier)
         self.handed = 0

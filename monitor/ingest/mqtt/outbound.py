@@ -8,15 +8,16 @@ is sent again when it subscribes again. A client that does not keep up is closed
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from monitor.fixes import Identity, VehicleId
 from monitor.ingest.mqtt.answers import publication
 from monitor.ingest.mqtt.fields import Properties, Reason
 from monitor.ingest.mqtt.outside import Outside
 from monitor.ingest.mqtt.packets import V5, Filter, Subscribe
-from monitor.ingest.mqtt.subscriptions import Subscriptions, patterns
+from monitor.ingest.mqtt.post import Line, Post, Remark
+from monitor.ingest.mqtt.subscriptions import FILTERS, patterns
 from monitor.ingest.sequence import Receipt
 from monitor.ingest.topics import ACK, STATUS, valid_pattern
 
@@ -27,6 +28,8 @@ PACE_BYTES, PACE_S = 65_536, 0.05
 """What stood when a client subscribed is sent while less than this is buffered; it is looked at so often."""
 AGAIN_S = 1.0
 """What could not be read is asked again after this."""
+PORTION = 200
+"""Vehicles whose receipts are asked for at once; before the next ones it is the turn of the other clients."""
 
 
 class Letter(NamedTuple):
@@ -38,41 +41,6 @@ class Letter(NamedTuple):
     """Which of several states of one topic this is: of receipts the boot."""
     retained: bool = False
     """Whether its publisher wants it kept."""
-
-
-class Line(Protocol):
-    """What the outbound side needs of its connection."""
-
-    carrier: str
-
-    def write(self, data: bytes) -> None:
-        """Send."""
-
-    def buffered(self) -> int:
-        """Bytes that wait to be sent."""
-
-    def close(self, reason: Reason, why: str) -> None:
-        """Say why, and close."""
-
-
-class Post(Protocol):
-    """What the outbound sides of all connections share: the hall."""
-
-    outside: Outside
-    subscriptions: Subscriptions[Outbound]
-    published: dict[str, dict[str, bytes]]
-    """Carrier -> topic -> what the monitor itself published there and keeps."""
-
-    @property
-    def later(self) -> Callable[[float, Callable[[], None]], object]:
-        """Does something after so many seconds."""
-
-    @property
-    def ask(self) -> Callable[[Callable[[], Any], Callable[[Any], None]], None]:
-        """Asks a question in another thread and gives the answer in the event loop's; None where it could not be answered."""
-
-    def overdrawn(self, grown: int) -> bool:
-        """Account for bytes held; whether that is too much."""
 
 
 class Outbound:
@@ -99,11 +67,27 @@ class Outbound:
         """Answer a SUBSCRIBE: for each filter the QoS granted, or the reason why it is not; what stands is sent after the answer."""
         if asked.identified:
             return [Reason.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED] * len(asked.filters)
-        codes = [self._granted(each) for each in asked.filters]
-        for each, code in zip(asked.filters, codes, strict=True):
+        codes: list[int] = []
+        for each in asked.filters:
+            code = self._granted(each)
+            if code <= 1 and each.pattern not in self._filters and len(self._filters) >= FILTERS:
+                code = Reason.QUOTA_EXCEEDED
             if code <= 1:
                 self._subscribe(each._replace(qos=code))
+            codes.append(code)
+        if self._due:
+            self._post.later(0.0, self._look)
+        if Reason.QUOTA_EXCEEDED in codes:
+            self._tell_of_too_many()
         return codes
+
+    def _tell_of_too_many(self) -> None:
+        """Say at most once a minute that more was wanted than a connection may hold."""
+        line, post = self._line, self._post
+        finding = post.subscriptions.crowded(line.carrier, line.client_id, post.now())
+        if finding is not None:
+            post.complain(line, finding.detail)
+            post.inbox.put(Remark(finding, post.door))
 
     def unsubscribe(self, patterns: Sequence[str]) -> list[int]:
         """Answer an UNSUBSCRIBE: for each filter whether there was such a subscription, which has ended then."""
@@ -126,7 +110,6 @@ class Outbound:
         self._filters[asked.pattern] = asked
         if asked.handling == 0 or (asked.handling == 1 and new):
             self._due[asked.pattern] = asked
-            self._post.later(0.0, self._look)
 
     def forget(self) -> None:
         """The connection is gone."""
@@ -201,10 +184,10 @@ class Outbound:
     # -- what stood before --
 
     def _look(self) -> None:
-        """Ask for what stands, one question at a time."""
+        """Ask for what stands, one question at a time and a portion of it at once, behind what the others have asked."""
         if self._asking or not self._due or self._gone:
             return
-        due, self._due = self._due, {}
+        due = self._portion()
         self._asking = True
         self._fresh.clear()
         carrier, outside = self._line.carrier, self._post.outside
@@ -220,7 +203,14 @@ class Outbound:
             self._stand([*found, *self._published(due.values())])
             self._look()
 
-        self._post.ask(lambda: owed(list(due.values()), carrier, outside), answered)
+        self._post.ask(lambda: [] if self._gone else owed(list(due.values()), carrier, outside), answered)
+
+    def _portion(self) -> dict[str, Filter]:
+        """Take from what is due the receipts of some vehicles, and all that is no receipt: it takes one look, however many."""
+        rest = set([pattern for pattern in self._due if pattern.endswith(f"/{ACK}")][PORTION:])
+        due = {pattern: asked for pattern, asked in self._due.items() if pattern not in rest}
+        self._due = {pattern: self._due[pattern] for pattern in self._due if pattern in rest}
+        return due
 
     def _published(self, filters: Any) -> list[tuple[Letter, int]]:
         kept = self._post.published.get(self._line.carrier, {})
@@ -250,15 +240,18 @@ class Outbound:
 def owed(filters: Sequence[Filter], carrier: str, outside: Outside) -> list[tuple[Letter, int]]:
     """What stands for filters of a carrier's client, and the QoS granted; of the receipts of `+` none, they are of single vehicles."""
     found: list[tuple[Letter, int]] = []
+    receipts: dict[VehicleId, int] = {}
     retained: Mapping[str, bytes] | None = None
     for asked in filters:
         head, vehicle, channel = asked.pattern.rsplit("/", 2)
         if channel == ACK and vehicle != "+":
-            found += [(receipt_letter(receipt), asked.qos) for receipt in outside.standing(VehicleId(carrier, vehicle))]
+            receipts[VehicleId(carrier, vehicle)] = asked.qos
         elif channel == STATUS:
             retained = outside.retained(carrier) if retained is None else retained
             names = retained if vehicle == "+" else {vehicle} & retained.keys()
             found += [(Letter(f"{head}/{name}/{STATUS}", retained[name], retained=True), asked.qos) for name in names]
+    if receipts:
+        found += [(receipt_letter(receipt), receipts[receipt.vehicle]) for receipt in outside.standing(list(receipts))]
     return found
 
 

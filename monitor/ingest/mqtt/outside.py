@@ -38,7 +38,7 @@ def _always(_username: str, _proof: bytes, _fingerprint: str) -> bool:
     return True
 
 
-def _no_receipts(_vehicle: VehicleId) -> Sequence[Receipt]:
+def _no_receipts(_vehicles: Sequence[VehicleId]) -> Sequence[Receipt]:
     return ()
 
 
@@ -58,8 +58,8 @@ class Outside:
     """How many times the credentials have changed."""
     holds: Callable[[str, bytes, str], bool] = _always
     """Whether a `Pass` is valid still."""
-    standing: Callable[[VehicleId], Sequence[Receipt]] = _no_receipts
-    """What a vehicle is told of its numbers when it asks."""
+    standing: Callable[[Sequence[VehicleId]], Sequence[Receipt]] = _no_receipts
+    """What vehicles are told of their numbers when they ask; so many at once that it takes a moment."""
     retained: Callable[[str], Mapping[str, bytes]] = _no_statuses
     """The last status of each vehicle of a carrier."""
 

@@ -240,7 +240,7 @@ class Connection(asyncio.BufferedProtocol):
         hall = self._hall
         admission = admit(said, self._version, hall.limits, who)
         identity = admission.identity
-        intake = Intake(self, hall, identity, admission.client_id, self._version, wordy=bool(self._in_words("x")))
+        intake = Intake(self, hall, identity, self._version, wordy=bool(self._in_words("x")))
         if said.will is not None:
             intake.check_will(said.will)
         hall.enter(self, identity, admission.client_id)

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
+from monitor.findings import RATE_LIMITED, Finding
 from monitor.ingest.mqtt.packets import Filter
+from monitor.ingest.mqtt.quotas import TELL_EVERY_S
+
+FILTERS = 1000
+"""What one connection may be subscribed to; a gateway with more vehicles uses `+`."""
 
 S = TypeVar("S")
 """A subscriber."""
@@ -19,6 +24,7 @@ class Subscriptions(Generic[S]):
 
     def __init__(self) -> None:
         self._wanted: dict[str, dict[S, Filter]] = {}
+        self._told: dict[str, float] = {}
 
     def add(self, asked: Filter, subscriber: S) -> bool:
         """Subscribe; whether it is a new one, not another way of one that was there."""
@@ -43,6 +49,15 @@ class Subscriptions(Generic[S]):
                 if subscriber not in found or found[subscriber].qos < asked.qos:
                     found[subscriber] = asked
         return found
+
+    def crowded(self, carrier: str, client: str, now: float) -> Finding | None:
+        """That a connection wants more than `FILTERS`; None where its carrier was told within the last minute (monotonic seconds)."""
+        if now - self._told.get(carrier, float("-inf")) < TELL_EVERY_S:
+            return None
+        self._told[carrier] = now
+        return Finding(
+            RATE_LIMITED, carrier, client, f"subscribes to more than {FILTERS} filters; the rest is refused, + takes one"
+        )
 
     def __bool__(self) -> bool:
         """Whether anybody subscribed to anything."""

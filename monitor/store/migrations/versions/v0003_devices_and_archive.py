@@ -113,7 +113,8 @@ def _findings() -> None:
 
 
 def _archive() -> None:
-    """Which files hold what left the database."""
+    """Which files hold what left the database, and of which vehicles there is any."""
+    op.add_column("vehicle", sa.Column("archived", sa.BigInteger(), nullable=True))
     op.create_table(
         "archived",
         sa.Column("id", ID, nullable=False),
