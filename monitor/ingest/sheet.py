@@ -146,7 +146,7 @@ class _Judge:
         if any(devices) or any(vehicles) or any(carriers):
             claims[:] = [any(said) for said in zip(devices, vehicles, carriers, strict=True)]
         asked = of[good & ~claims]
-        by_message = np.full(int(of[-1]) + 1 if len(of) else 0, NOT_TAKEN, np.int32)
+        by_message = np.full(int(of.max(initial=-1)) + 1, NOT_TAKEN, np.int32)  # readings are not in the order of their messages
         for at in asked[np.flatnonzero(np.diff(asked, prepend=-1))].tolist():
             by_message[at] = self._of_message(at)
         code = np.where(good & ~claims, by_message[of], NOT_TAKEN).astype(np.int32)

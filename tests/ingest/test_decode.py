@@ -15,6 +15,7 @@ from monitor.findings import FORGED_IDENTITY, UNKNOWN_DEVICE, Finding
 from monitor.fixes import COLUMNS, Alarm, FixBatch, Fleet, Quality, Reject, VehicleId
 from monitor.ingest.decode import Decoded, decode, in_parts
 from monitor.ingest.delivery import Message
+from monitor.ingest.feeds import Feeds
 from monitor.settings import Ingest, load_settings
 from monitor.signals import instant
 
@@ -468,3 +469,33 @@ def test_whatever_bytes_arrive_are_fixes_or_a_reason(noise: bytes, where: int, l
     whole = told(WHOLE)
     decoded = said(whole[:where] + noise + whole[where + length :])
     assert len(decoded.fixes) + len(decoded.rejects) == 1
+
+
+def test_an_unusual_time_of_ours_may_come_before_a_message_of_another_form() -> None:
+    """What is read apart is in no order of messages; which message it is of must not depend on that."""
+    ours = Message("north", "T-1", TOPIC, told(GOOD, time="2026-03-01t05:59:30z"))
+    other = json.dumps({"_type": "location", "tst": NOW // 1000 - 60, "lat": 45.0, "lon": -75.0}).encode()
+    theirs = [Message("north", f"T-{n}", f"owntracks/T-{n}", other, "owntracks") for n in (2, 3)]
+    for messages in ([ours, *theirs], [theirs[0], ours, theirs[1]], [*theirs, ours]):
+        fleet = Fleet()
+        decoded = decode(messages, NOW, fleet, Ingest())
+        assert decoded.rejects == []
+        found = {fleet.ids[code].vehicle: time for code, time in zip(decoded.fixes.vehicle, decoded.fixes.time, strict=True)}
+        before = {name: (NOW - time.astype("int64")) // 1000 for name, time in found.items()}
+        assert before == {"T-1": 30, "T-2": 60, "T-3": 60}
+
+
+@pytest.mark.parametrize("time", ["2026-03-01 05:00:00Z", "2026-03-01t05:00:00z", "2026-03-01T05:00:00.1234567Z"])
+def test_a_time_written_in_an_unusual_way_before_a_message_of_another_form(time: str) -> None:
+    """Such a fix is read after those of the messages behind it."""
+    ours = Message("north", "T-1", "t", json.dumps({"time": time, "lat": 50.0, "lon": -95.0}).encode())
+    ident = {"ident": "x", "timestamp": 1_772_341_200, "position.latitude": 51.0, "position.longitude": -95.0}
+    others = [Message("north", f"T-{number}", "u", json.dumps(ident).encode(), "flespi") for number in (2, 3)]
+    fleet = Fleet()
+    decoded = decode([ours, *others], NOW, fleet, Ingest(), {}, Feeds({}))
+    assert decoded.rejects == []
+    found = {
+        (fleet.ids[code].vehicle, lat)
+        for code, lat in zip(decoded.fixes.vehicle.tolist(), decoded.fixes.lat.tolist(), strict=True)
+    }
+    assert found == {("T-1", 50.0), ("T-2", 51.0), ("T-3", 51.0)}
