@@ -91,12 +91,15 @@ class Gateway:
 
     @property
     def left(self) -> int:
+        """How many letters have no PUBACK yet."""
         return len(self.letters) - len(self._device.acknowledged)
 
     def promised(self) -> set[Fix]:
+        """Fixes with a PUBACK."""
         return {fix for number in self._device.acknowledged for fix in fixes_in(self.letters[number])}
 
     def send_a_few(self, monitor: Monitor, port: int, few: int) -> None:
+        """Send some, on a connection of their own."""
         some = Device(self.letters, self._device.user, self._device.token)
         waiting = [number for number in range(len(self.letters)) if number not in self._device.acknowledged][:few]
         some.acknowledged = set(range(len(self.letters))) - set(waiting)
@@ -105,13 +108,16 @@ class Gateway:
         self._device.acknowledged |= set(waiting)
 
     def send_under_load(self, port: int, share: int, last: int, reached: Callable[[], None]) -> None:
+        """Send all that there is, until the connection is cut."""
         self._device.feed(port, lambda heard: reached() if heard == last else None, forever=True)
 
     def send_the_rest(self, monitor: Monitor, port: int) -> None:
+        """Send all that has no PUBACK."""
         self._device.feed(port)
         assert self._device.done
 
     def answers(self, share: int) -> int:
+        """A PUBACK each."""
         return share
 
 
@@ -133,9 +139,11 @@ class Bridge:
 
     @property
     def left(self) -> int:
+        """How many letters the broker has not been given."""
         return len(self.letters) - self._next
 
     def promised(self) -> set[Fix]:
+        """Fixes that a receipt has named."""
         with self._told:
             through = dict(self._through)
         found = set()
@@ -146,11 +154,13 @@ class Bridge:
         return found
 
     def send_a_few(self, monitor: Monitor, port: int, few: int) -> None:
+        """Give the broker some, and look until they are on disk."""
         _wait(self._publish(few))
         sent = {fix for letter in self.letters[: self._next] for fix in fixes_in(letter)}
         assert eventually(lambda: sent <= present(monitor))
 
     def send_under_load(self, port: int, share: int, last: int, reached: Callable[[], None]) -> None:
+        """Give the broker so many, and what is of no meaning; tell when the `last`-th receipt has come."""
         with self._told:
             before = self._heard
         under_way = self._publish(share)
@@ -161,9 +171,11 @@ class Bridge:
         _wait(under_way)
 
     def send_the_rest(self, monitor: Monitor, port: int) -> None:
+        """Give the broker all that is left."""
         self.send_a_few(monitor, port, self.left)
 
     def answers(self, share: int) -> int:
+        """One receipt a delivery at the least."""
         return max(1, min(share, self.left) // DELIVERY)
 
     def close(self) -> None:

@@ -25,7 +25,7 @@ from tests.e2e.program import PATIENCE_S, Monitor, eventually
 from tests.e2e.torture import figure
 
 pytestmark = pytest.mark.slow
-Fault = Callable[[Monitor], AbstractContextManager[None, None]]
+Fault = Callable[[Monitor], AbstractContextManager[None]]
 BEFORE, DURING = 40, 400
 ROOMY, FULL = "size=1g", "size=64k"
 
@@ -148,7 +148,7 @@ def test_nothing_is_acknowledged_meanwhile_and_nothing_is_lost(
         assert not later.done
         assert name == "moved away" or taken_is_stored(monitor, later)
     sending.join(PATIENCE_S)
-    assert later.done
+    assert eventually(lambda: later.done)
     assert eventually(lambda: not any(why.startswith("database:") for why in reasons(monitor)))
     assert monitor.rows("SELECT count(*) FROM fix") == [(BEFORE + DURING,)]
     assert eventually(lambda: monitor.rows("SELECT kind FROM finding") == [("store_fault",)])

@@ -1,5 +1,4 @@
-"""Killed at any instant, again and again, on each way in and each database: nothing acknowledged is lost, nothing is told twice,
-the signals are the same.
+"""Killed at any instant, again and again, at each way in and on each database: nothing is lost, nothing is told twice.
 
 With MONITOR_TORTURE=1 a hundred times each.
 """
@@ -114,7 +113,7 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 def test_at_the_listener(install: Install, tmp_path: Path) -> None:
     laid, letters = a_world(tmp_path)
     monitor = install(*settings(laid))
-    killed(monitor, Gateway(letters, monitor.token("default")), laid, MANY if TORTURE else 24, "listener, SQLite")
+    killed(monitor, Gateway(letters, monitor.token("default")), laid, MANY if TORTURE else 12, "listener, SQLite")
 
 
 @needs_mosquitto
@@ -123,14 +122,14 @@ def test_behind_a_broker(install: Install, tmp_path: Path, broker: Mosquitto) ->
     fetching = ("ingest.source=broker", f"ingest.broker.port={broker.port}", f"ingest.broker.receive_maximum={2 * DELIVERY}")
     monitor = install(*settings(laid), *fetching, f"ingest.batch_messages={DELIVERY}")
     bridge = Bridge(letters, broker)
-    killed(monitor, bridge, laid, MANY if TORTURE else 12, "broker, SQLite")
+    killed(monitor, bridge, laid, MANY if TORTURE else 8, "broker, SQLite")
     bridge.close()
 
 
 def test_at_the_listener_with_a_server_database(install: Install, tmp_path: Path, postgres: Server) -> None:
     laid, letters = a_world(tmp_path)
     monitor = install(*settings(laid), url=postgres.empty())
-    killed(monitor, Gateway(letters, monitor.token("default")), laid, MANY if TORTURE else 12, "listener, PostgreSQL")
+    killed(monitor, Gateway(letters, monitor.token("default")), laid, MANY if TORTURE else 6, "listener, PostgreSQL")
 
 
 def a_world(folder: Path) -> tuple[LaidDown, list[Letter]]:

@@ -16,5 +16,6 @@ def figure(what: str, **figures: float) -> None:
     """Write down what was proved, and by how much."""
     if FIGURES:
         said = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "proof": what, **figures}
+        Path(FIGURES).parent.mkdir(parents=True, exist_ok=True)
         with Path(FIGURES).open("a", encoding="utf-8") as out:
             out.write(json.dumps(said) + "\n")
