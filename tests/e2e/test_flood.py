@@ -23,7 +23,7 @@ from tests.ingest.wire import PUBACK, Wire, connect, publish
 
 RATE = 200
 """Messages a second that a carrier may send."""
-ASKED = 1000 if TORTURE else 100
+ASKED = 500 if TORTURE else 100
 """How many messages of another carrier are timed, with the flood and without."""
 
 
