@@ -23,7 +23,7 @@ from monitor.history import SECTIONS, Key, stated
 from monitor.ingest.feeds import check_feeds
 from monitor.permits import Permits
 from monitor.permits_file import load_authorizations, load_lockdowns
-from monitor.places import Geofences, load_geofences, require
+from monitor.places import Geofences, load_geofences
 from monitor.settings import Settings, effective, load_settings
 from monitor.trips import Trips, load_trips
 from monitor.world import World, checked_world
@@ -96,9 +96,6 @@ def load_configuration(folder: Path, assignments: Sequence[str] = (), running: S
     try:
         contacts = load_contacts(folder / CONTACTS, ADDRESSING)
         policies = load_policies(folder / POLICIES, contacts)
-        told = settings.health.alive_to
-        if told and (fault := require([one for one in contacts if contacts[one].channels], told, "health.alive_to")):
-            faults.append(fault)
     except ConfigurationError as error:
         faults += error.faults
     if faults or world is None or geofences is None or contacts is None or policies is None:
