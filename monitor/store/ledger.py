@@ -107,7 +107,14 @@ class Book:
 
     def _write(self, transaction: Transaction, now: int) -> None:
         rows = [
-            (transaction.vehicle_id(vehicle), boot, state.through, json.dumps(state.missing), state.highest, now)
+            (
+                transaction.vehicle_id(vehicle),
+                boot,
+                state.through,
+                json.dumps(state.missing) if state.missing else "[]",
+                state.highest,
+                now,
+            )
             for (vehicle, boot), state in self._fresh.items()
         ]
         if rows:
